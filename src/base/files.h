@@ -1,0 +1,52 @@
+// Files that are whole or absent, and descriptors that close themselves.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbps {
+
+// Owns a POSIX descriptor. Movable, not copyable.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept;
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+  ~FileDescriptor();
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void close();
+
+ private:
+  int fd_ = -1;
+};
+
+// Throw DataError when the file cannot be opened or read; the message names it.
+FileDescriptor open_for_reading(const std::filesystem::path& path);
+std::vector<uint8_t> read_file(const std::filesystem::path& path);
+std::string read_text_file(const std::filesystem::path& path);
+
+// Reads exactly `size` bytes at `offset`; thread-safe. Throws DataError naming `path` when the file
+// ends before that (truncated) or the disk fails.
+void pread_exactly(int fd, void* buffer, size_t size, uint64_t offset,
+                   const std::filesystem::path& path);
+
+// Writes all bytes or throws RuntimeFault naming `path`.
+void write_exactly(int fd, const void* data, size_t size, const std::filesystem::path& path);
+
+// Temporary name beside it, fsync, rename, fsync of the folder. Throws RuntimeFault.
+void write_file_atomic(const std::filesystem::path& path, std::string_view content);
+void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> content);
+
+// fsync of a folder, so that a rename or a new file in it survives a crash. Throws RuntimeFault.
+void sync_folder(const std::filesystem::path& folder);
+
+// Creates a folder and its parents. Throws RuntimeFault with the reason.
+void make_folders(const std::filesystem::path& folder);
+
+}  // namespace dbps

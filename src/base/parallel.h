@@ -1,0 +1,16 @@
+// Work over a fixed number of items on plain threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace dbps {
+
+// Calls work(i) for i in 0 .. count-1 on up to `threads` threads (1: on the caller's), in no given
+// order. The first exception ends the loop and is thrown again here once all threads have returned.
+void parallel_for(int64_t count, int threads, const std::function<void(int64_t)>& work);
+
+// Cores this process may run on (its affinity mask), at least 1.
+int available_cores();
+
+}  // namespace dbps

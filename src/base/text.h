@@ -1,0 +1,23 @@
+// Small things with words that several rooms say to people.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbps {
+
+// The candidate nearest to `word` by edit distance, or "" when none is near enough to suggest.
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+// "a, b and c"; at most `most` of them, then "and 12 more".
+std::string join_words(const std::vector<std::string>& words, size_t most = 10);
+
+std::string format_bytes(double bytes);      // "1.2 GB" (powers of 1000)
+std::string format_seconds(double seconds);  // "1 h 02 min", "3 min 20 s", "4.2 s"
+
+std::vector<std::string> split(std::string_view text, char separator);
+std::string trim(std::string_view text);
+
+}  // namespace dbps

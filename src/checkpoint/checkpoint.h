@@ -1,0 +1,75 @@
+// Checkpoints of a run: `<run>/checkpoints/step-00001200/`, with `latest` and `best` beside them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dbps::checkpoint {
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+// What one checkpoint holds. `state` is the JSON text of state.json; `model_metadata` travels in the
+// header of model.safetensors.
+struct Snapshot {
+  int64_t step = 0;
+  NamedTensors model;
+  NamedTensors optimizer;
+  std::map<std::string, std::string> model_metadata;
+  std::string state;
+};
+
+struct Loaded {
+  std::filesystem::path folder;
+  Snapshot snapshot;  // tensors on the CPU
+};
+
+// Writes and finds checkpoints of one run folder. Rank 0 only; other ranks never touch the files.
+// save() copies the tensors to host memory, returns, and writes in a thread of its own; at most one
+// write is in flight (a second save waits for the first).
+class Manager {
+ public:
+  Manager(std::filesystem::path run_folder, int64_t keep);
+  ~Manager();  // waits for the write in flight; a failure then is logged
+
+  // Protocol: temporary folder, files, fsync of each and of the folder, rename, then `latest`, then
+  // `best` when asked, then pruning (never what `latest` or `best` name). Throws RuntimeFault when an
+  // earlier write failed; the last good checkpoint stands.
+  void save(const Snapshot& snapshot, bool best);
+  void wait();  // until nothing is in flight; throws as save()
+
+  // The newest whose checksums hold; a bad one is renamed to `<name>.damaged`, logged, and the one
+  // before is used. nullopt when there is none. Throws DataError when checkpoints exist but none holds.
+  std::optional<Loaded> load_latest();
+  // "best", "latest", or a checkpoint's name. Throws DataError naming the file that is damaged.
+  Loaded load(const std::string& name);
+  std::vector<std::string> names() const;  // oldest first
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// One writer a run folder: `<run>/lock` holds host, process and job. Throws ConfigError when another
+// live process holds it; takes over one left by a process of this host that is gone. Released when
+// destroyed.
+class RunLock {
+ public:
+  RunLock(const std::filesystem::path& run_folder, const std::string& host);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+};
+
+}  // namespace dbps::checkpoint

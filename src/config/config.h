@@ -1,0 +1,59 @@
+// A run's configuration: TOML into the rooms' option structs, checked.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "checkpoint/options.h"
+#include "data/options.h"
+#include "distributed/options.h"
+#include "model/options.h"
+#include "optimization/options.h"
+#include "report/options.h"
+#include "selection/options.h"
+#include "training/options.h"
+
+namespace dbps::config {
+
+struct Config {
+  training::ExperimentOptions experiment;
+  data::DataOptions data;
+  data::AugmentOptions augment;
+  data::DropOptions drop;
+  selection::SelectionOptions selection;
+  model::EncoderOptions encoder;
+  model::AggregatorOptions aggregator;
+  std::vector<model::TaskOptions> tasks;
+  optimization::OptimizerOptions optimizer;
+  training::TrainingOptions training;
+  training::ValidationOptions validation;
+  checkpoint::CheckpointOptions checkpoint;
+  distributed::DistributedOptions distributed;
+  report::ReportOptions report;
+};
+
+// Reads a file, its `base` chain, then `overrides` ("table.key=value", value as TOML or a bare word).
+// Throws ConfigError with file, line and the nearest known key or the allowed range.
+Config load(const std::filesystem::path& path, const std::vector<std::string>& overrides);
+Config parse(const std::string& toml, const std::string& name,
+             const std::vector<std::string>& overrides);
+
+// The whole configuration as TOML that load() reads back to the same. `comments`: what each key means,
+// its range, and whether a resumed run may change it (`train --print-config`).
+std::string to_toml(const Config& config, bool comments);
+
+// A change that a resume refuses: key, value then, value now.
+struct Difference {
+  std::string key;
+  std::string before;
+  std::string now;
+};
+// Keys that differ and that a resumed run may not change, except those in `accepted`.
+std::vector<Difference> resume_conflicts(const Config& before, const Config& now,
+                                         const std::vector<std::string>& accepted);
+
+// Keys and values that the schema foresees and this program does not do yet ("distributed.patch_group").
+std::vector<std::string> unsupported();
+
+}  // namespace dbps::config

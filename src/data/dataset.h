@@ -1,0 +1,63 @@
+// Which pictures there are, what they are labelled, and which split each is in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/options.h"
+#include "store/reader.h"
+
+namespace dbps::data {
+
+enum class Split { kTrain, kValidation, kTest };
+const char* split_name(Split split);  // "train", "validation", "test"
+
+// One column of the labels CSV, as a task asks for it. Kinds: "multiclass": one class name;
+// "multilabel": class names joined by ';' (or '|'); "binary": 0/1 or one of two class names.
+struct TaskColumn {
+  std::string name;
+  std::string column;
+  std::string kind;
+  std::vector<std::string> classes;  // empty: found in the column, sorted (numbers numerically)
+};
+
+// The label of one task: empty when not labelled; one value a class for multilabel (0 or 1), else a
+// single class index (binary: 0 or 1).
+using Label = std::vector<float>;
+
+struct Picture {
+  std::string id;
+  std::string patient;      // "" when unknown
+  int64_t store = 0;        // which of the stores
+  int64_t bag = 0;          // bag in that store
+  Split split = Split::kTrain;
+  std::vector<Label> labels;  // a task
+  uint64_t sample = 0;      // stable hash of the id: the name of its random streams
+};
+
+// The stores, their labels and splits joined. Immutable; any thread may read.
+class Dataset {
+ public:
+  // Throws ConfigError for keys, DataError for files. A label without a picture and a picture without
+  // a label are counted and warned about; a picture without any label is left out.
+  Dataset(const DataOptions& options, std::vector<TaskColumn> tasks);
+
+  const std::vector<Picture>& pictures() const { return pictures_; }
+  // Indices into pictures(), in id order.
+  const std::vector<int64_t>& of_split(Split split) const;
+  const std::vector<TaskColumn>& tasks() const { return tasks_; }  // classes filled in
+  const store::Reader& store(int64_t index) const { return *stores_[index]; }
+  std::string fingerprint() const;         // of the pixels of all stores
+  std::string labels_hash() const;         // of labels and split as read
+
+ private:
+  std::vector<std::unique_ptr<store::Reader>> stores_;
+  std::vector<TaskColumn> tasks_;
+  std::vector<Picture> pictures_;
+  std::vector<int64_t> of_split_[3];
+};
+
+}  // namespace dbps::data

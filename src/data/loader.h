@@ -1,0 +1,50 @@
+// Reads, decodes and cuts ahead of the training, in threads. The only producer of HostBatch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "data/batch.h"
+#include "data/dataset.h"
+#include "data/options.h"
+
+namespace dbps::data {
+
+struct LoaderOptions {
+  DataOptions data;
+  AugmentOptions augment;
+  DropOptions drop;
+  bool training = true;      // false: no augmentation, no drop
+  int64_t salient = 0;       // M, for the number of kept patches
+  int64_t seed = 0;
+  int64_t epoch = 0;
+  int channels = 3;
+  bool pin_memory = false;
+  int decode_threads = 1;
+  int64_t host_bytes = 0;    // bound on decoded pictures and finished batches in flight; at least one
+                             // batch is always let through
+};
+
+// Hands out the batches of `batches` (each a list of pictures()-indices, possibly empty) in order.
+// What a batch holds depends on seed, epoch and picture alone, never on threads or prefetch. next() may
+// be called from one thread. Destroying it ends its threads at once.
+class Loader {
+ public:
+  Loader(const Dataset& dataset, LoaderOptions options,
+         std::vector<std::vector<int64_t>> batches);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  // nullopt after the last. Throws what a decode thread threw: DataError naming the picture.
+  std::optional<HostBatch> next();
+  double seconds_waited() const;  // time next() was blocked so far
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dbps::data

@@ -1,0 +1,48 @@
+// What a forward pass needs besides its input.
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace dbps::model {
+
+// Batch statistics of the BatchNorm layers, summed over the micro-batches of a step (runtime.md: the
+// micro-batch is the unit). One slot a layer, registered at construction of the model.
+class BatchStatistics {
+ public:
+  // Called by a BatchNorm layer at construction; running tensors are the layer's buffers, (C).
+  int64_t add_layer(at::Tensor running_mean, at::Tensor running_variance);
+  // Called by a layer in a training forward: mean and unbiased variance of `count` values a channel.
+  void record(int64_t layer, const at::Tensor& mean, const at::Tensor& unbiased_variance,
+              int64_t count);
+
+  // All layers' (count * mean, count * variance, count), flat, for the reduction over ranks; the same
+  // memory record() adds to. Undefined when there is no layer.
+  at::Tensor sums() const { return sums_; }
+  void reset();  // zeros, before a step's first micro-batch
+  // running = (1 - momentum) running + momentum * sum / count, for layers with a count.
+  void update_running(double momentum = 0.1);
+  // Moves the sums to the device and type of the running tensors; call after the model moved.
+  void allocate();
+
+ private:
+  struct Layer {
+    at::Tensor running_mean;
+    at::Tensor running_variance;
+    int64_t start = 0;  // in sums_
+  };
+  std::vector<Layer> layers_;
+  at::Tensor sums_;
+};
+
+struct Forward {
+  bool training = false;
+  std::optional<at::Generator> generator;   // dropout; owned by (seed, step, micro-batch)
+  BatchStatistics* statistics = nullptr;    // where training BatchNorm layers record; not owned
+};
+
+}  // namespace dbps::model

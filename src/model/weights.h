@@ -1,0 +1,31 @@
+// Tensors in safetensors files.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "model/parameters.h"
+
+namespace dbps::model {
+
+struct WeightsFile {
+  std::vector<NamedTensor> tensors;  // on the CPU, as stored
+  std::map<std::string, std::string> metadata;
+};
+
+// Throws DataError naming the file and tensor.
+WeightsFile read_weights(const std::filesystem::path& path);
+// Whole or absent. Tensors are copied to the CPU.
+void write_weights(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                   const std::map<std::string, std::string>& metadata);
+
+// Copies `from` into `into` by name. Throws DataError listing names missing, unexpected and of another
+// shape, with `path` at its start; nothing is copied then. `partial` lets missing ones be.
+void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
+               const std::filesystem::path& path, bool partial = false);
+
+}  // namespace dbps::model

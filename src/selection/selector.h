@@ -1,0 +1,72 @@
+// Which patches of each bag are salient and which sub-salient (method.md 2). One file and one
+// registration a method. No gradient anywhere in this room.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/ragged.h"
+#include "selection/options.h"
+
+namespace dbps::selection {
+
+// The patches of a batch, bag by bag. Rows number the patches of the whole batch; the functions are
+// supplied by the caller, so that this room knows neither pixels nor devices.
+struct Bags {
+  std::vector<int64_t> offsets;  // B + 1; rows of bag b are offsets[b] .. offsets[b + 1] - 1
+  std::vector<int64_t> place;    // of each row: its place in the bag's grid (ties, position encoding)
+  std::vector<uint64_t> sample;  // of each bag: names its random streams
+  // Rows -> patches as the encoder wants them.
+  std::function<at::Tensor(const std::vector<int64_t>& rows)> gather;
+};
+
+// The scan's view of the model.
+struct Scorer {
+  std::function<at::Tensor(const at::Tensor& patches)> embed;  // (n, ...) -> (n, D)
+  // (n, D), places (n) int64 on the CPU -> (n, heads): per-head, per-token logits.
+  std::function<at::Tensor(const at::Tensor& embeddings, const at::Tensor& places)> logits;
+};
+
+struct Request {
+  bool training = true;
+  int64_t salient = 0;       // M or M'
+  int64_t sub_salient = 0;   // S
+  int64_t scan_patches = 0;  // L, already shrunk by the drop ratio
+  double exploration = 0.0;  // t: ranks by log(score) + t * Gumbel noise (demo.md); 0: by score
+  int64_t seed = 0;
+  int64_t epoch = 0;
+  std::function<void()> between_steps;  // called between scan steps; may throw to stop; may be empty
+};
+
+struct Selected {
+  std::vector<int64_t> rows;   // batch rows, best first
+  std::vector<float> scores;   // head-mean attention each was ranked by, without noise
+};
+
+struct Selection {
+  std::vector<Selected> salient;       // a bag; min(M, N) rows
+  std::vector<Selected> sub_salient;   // a bag; at most S rows
+  model::Ragged sub_salient_embeddings;  // rows as in sub_salient, on the scan's device, detached;
+                                         // values undefined when no bag has any
+  int64_t patches_scanned = 0;
+};
+
+// A method. Stateless between calls. The scan leaves the trained encoder and its statistics alone.
+class Selector {
+ public:
+  virtual ~Selector() = default;
+  virtual Selection select(const Bags& bags, const Scorer& scorer, const Request& request) const = 0;
+  // "dbps" keeps a second buffer; a method that does not must be given S = 0.
+  virtual bool keeps_sub_salient() const { return false; }
+};
+
+// The one place where methods are known by name: selection/registry.cpp.
+const std::vector<std::string>& selector_methods();
+std::unique_ptr<Selector> make_selector(const SelectionOptions& options);
+
+}  // namespace dbps::selection

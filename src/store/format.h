@@ -1,0 +1,61 @@
+// What a store is made of. The layout is that of docs/store.md; only this room knows HDF5.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dbps::store {
+
+inline constexpr int kFormatVersion = 1;
+
+enum class Kind { kImages, kTiles, kFeatures };
+enum class Codec { kKeep, kJpeg, kPng };  // kKeep: the source's own bytes, passed through
+
+const char* kind_name(Kind kind);
+const char* codec_name(Codec codec);
+
+// What must agree for a store to grow; part of store.json and of every shard's attributes.
+struct Settings {
+  Kind kind = Kind::kImages;
+  Codec codec = Codec::kKeep;
+  int quality = 90;            // of kJpeg
+  int channels = 3;
+  std::string pixel_type = "uint8";
+  int64_t tile_size = 0;       // kind = tiles
+  double mpp = 0.0;            // microns per pixel; 0: unknown
+
+  bool operator==(const Settings&) const = default;
+};
+
+// A picture, a slide, or a part of a slide.
+struct Bag {
+  std::string id;
+  int64_t width = 0;   // pixels of the source at level 0, upright
+  int64_t height = 0;
+  uint32_t source = 0;      // row of the shard's /sources
+  int64_t first_tile = 0;   // row of the shard's /tiles
+  int64_t tile_count = 0;   // 1 for kind = images
+  int32_t level = 0;
+  double downsample = 1.0;
+  double mpp = 0.0;
+  int32_t part = 0;
+};
+
+struct Tile {
+  uint64_t offset = 0;  // in /blob
+  uint32_t bytes = 0;
+  uint32_t crc32c = 0;
+  uint32_t source = 0;
+  int32_t x = 0;  // level-0 pixels of the top-left corner
+  int32_t y = 0;
+};
+
+struct Source {
+  std::string path;  // as given at ingest
+  uint64_t bytes = 0;
+  int64_t mtime = 0;       // seconds since 1970
+  std::string hash;        // "crc32c:%08x" of the whole file
+};
+
+}  // namespace dbps::store

@@ -1,0 +1,43 @@
+// Reading a store: the tables once through HDF5, pixels by pread without any lock.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/format.h"
+
+namespace dbps::store {
+
+// Opens read-only, with HDF5's file locking off (network file systems). Immutable after opening; any
+// number of threads may read. One reader a store a process.
+class Reader {
+ public:
+  // Throws DataError naming store.json or the shard that is missing, truncated or altered.
+  explicit Reader(const std::filesystem::path& folder);
+  ~Reader();
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  const std::filesystem::path& folder() const;
+  const Settings& settings() const;
+  const std::string& fingerprint() const;  // of the pixels, from store.json
+
+  int64_t num_bags() const;
+  const Bag& bag(int64_t index) const;
+  const Source& source(int64_t bag_index) const;
+  const std::string& shard_name(int64_t bag_index) const;  // "shard-00000.h5"
+  int64_t find_bag(const std::string& id) const;  // -1 when absent
+
+  // Encoded bytes of tile `tile` (0 .. tile_count-1) of a bag; thread-safe. The CRC is checked:
+  // throws DataError naming shard and bag.
+  std::vector<uint8_t> read(int64_t bag_index, int64_t tile = 0) const;
+  const Tile& tile(int64_t bag_index, int64_t tile = 0) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dbps::store
