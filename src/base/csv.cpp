@@ -60,8 +60,7 @@ class Parser {
       } else {
         const char after = peek();
         if (position_ < text_.size() && after != ',' && after != '\n' && after != '\r') {
-          throw DataError(
-              fmt::format("{}:{}: text after a closing quote", path_.string(), line_));
+          throw DataError(fmt::format("{}:{}: text after a closing quote", path_.string(), line_));
         }
         return value;
       }
@@ -100,7 +99,8 @@ CsvTable parse_csv(std::string_view text, const std::filesystem::path& path) {
   if (!header) throw DataError(fmt::format("{} is empty: it needs a header line", path.string()));
   table.columns = std::move(header->fields);
   for (size_t i = 0; i < table.columns.size(); ++i) {
-    const auto first = std::find(table.columns.begin(), table.columns.begin() + i, table.columns[i]);
+    const auto first =
+        std::find(table.columns.begin(), table.columns.begin() + i, table.columns[i]);
     if (first != table.columns.begin() + i && !table.columns[i].empty()) {
       throw DataError(fmt::format("{}:{}: the column '{}' stands there twice", path.string(),
                                   header->line, table.columns[i]));

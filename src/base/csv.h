@@ -22,8 +22,8 @@ struct CsvTable {
   std::optional<size_t> find_column(std::string_view name) const;
 };
 
-// With a header line. Throws DataError with file and line for a row with more fields than columns, an
-// open quote, or a column named twice. Rows with fewer fields are filled with empty ones.
+// With a header line. Throws DataError with file and line for a row with more fields than columns,
+// an open quote, or a column named twice. Rows with fewer fields are filled with empty ones.
 CsvTable read_csv(const std::filesystem::path& path);
 CsvTable parse_csv(std::string_view text, const std::filesystem::path& path);
 

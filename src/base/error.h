@@ -62,9 +62,9 @@ namespace internal {
 }  // namespace dbps
 
 // An invariant of the program itself, kept in release builds. Throws Error with exit code 70.
-#define DBPS_CHECK(condition, message)                                            \
-  do {                                                                            \
-    if (!(condition)) {                                                           \
-      ::dbps::internal::check_failed(__FILE__, __LINE__, #condition, (message));  \
-    }                                                                             \
+#define DBPS_CHECK(condition, message)                                           \
+  do {                                                                           \
+    if (!(condition)) {                                                          \
+      ::dbps::internal::check_failed(__FILE__, __LINE__, #condition, (message)); \
+    }                                                                            \
   } while (false)

@@ -88,8 +88,7 @@ void write_exactly(int fd, const void* data, size_t size, const fs::path& path) 
 
 void write_file_atomic(const fs::path& path, std::string_view content) {
   const fs::path temporary = path.string() + fmt::format(".tmp-{}", ::getpid());
-  FileDescriptor file(
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!file) throw RuntimeFault(errno_message(fmt::format("cannot write {}", temporary.string())));
   try {
     write_exactly(file.get(), content.data(), content.size(), temporary);

@@ -1,7 +1,8 @@
 // Counter-based random numbers, owned by what they are for and not by who draws them.
 //
-// A stream is named by (seed, purpose, epoch, sample): any rank or thread that opens the same stream
-// draws the same numbers, so a checkpoint stores no generator. Philox4x32-10 (Salmon et al., 2011).
+// A stream is named by (seed, purpose, epoch, sample): any rank or thread that opens the same
+// stream draws the same numbers, so a checkpoint stores no generator. Philox4x32-10 (Salmon et al.,
+// 2011).
 #pragma once
 
 #include <array>
@@ -14,16 +15,16 @@ namespace dbps {
 
 // The values are part of every run's results: add at the end, never renumber.
 enum class Purpose : uint32_t {
-  kOrder = 1,        // the order of pictures in an epoch
-  kDrop = 2,         // patch drop
-  kShuffle = 3,      // the order in which a bag's patches are scanned
-  kAugment = 4,      // jitter, translation, flips
-  kDropout = 5,      // dropout masks of a micro-batch
-  kExplore = 6,      // Gumbel noise on selection scores
-  kSplit = 7,        // train / validation split
-  kInitialize = 8,   // initial weights
-  kSelect = 9,       // random selection
-  kDemo = 10,        // demo pictures
+  kOrder = 1,       // the order of pictures in an epoch
+  kDrop = 2,        // patch drop
+  kShuffle = 3,     // the order in which a bag's patches are scanned
+  kAugment = 4,     // jitter, translation, flips
+  kDropout = 5,     // dropout masks of a micro-batch
+  kExplore = 6,     // Gumbel noise on selection scores
+  kSplit = 7,       // train / validation split
+  kInitialize = 8,  // initial weights
+  kSelect = 9,      // random selection
+  kDemo = 10,       // demo pictures
 };
 
 class RandomStream {

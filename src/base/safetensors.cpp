@@ -47,7 +47,8 @@ SafetensorsEntry parse_entry(const std::string& name, const Json& json, uint64_t
   } catch (const Json::exception&) {
     throw fail("its header entry needs dtype, shape and data_offsets");
   }
-  if (begin > end || end > file_size - data_start) throw fail("it reaches past the end of the file");
+  if (begin > end || end > file_size - data_start)
+    throw fail("it reaches past the end of the file");
   uint64_t bytes = static_cast<uint64_t>(safetensors_item_size(entry.dtype));
   for (const int64_t extent : entry.shape) {
     if (extent < 0 || (extent > 0 && bytes > file_size / static_cast<uint64_t>(extent))) {

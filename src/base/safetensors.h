@@ -41,7 +41,8 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> head, uint64
                                            const std::filesystem::path& path);
 
 // Whole or absent (write_file_atomic's protocol). Tensors stand in the order given.
-void write_safetensors(const std::filesystem::path& path, const std::vector<SafetensorsView>& tensors,
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<SafetensorsView>& tensors,
                        const std::map<std::string, std::string>& metadata);
 
 }  // namespace dbps

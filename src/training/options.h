@@ -9,17 +9,17 @@ namespace dbps::training {
 enum class Precision { kFp32, kFp64 };
 
 struct ExperimentOptions {
-  std::string name;            // the run's folder below output; may hold {seed} {fold} {job}
+  std::string name;  // the run's folder below output; may hold {seed} {fold} {job}
   int64_t seed = 0;
   std::string output = "runs";
 };
 
 struct TrainingOptions {
-  std::string initial_weights;     // a whole model, .safetensors
-  bool reset_heads = false;        // with initial_weights: leave the heads as drawn
+  std::string initial_weights;  // a whole model, .safetensors
+  bool reset_heads = false;     // with initial_weights: leave the heads as drawn
   int64_t epochs = 0;
   int64_t batch_size_global = 16;
-  int64_t micro_batches = 0;       // 0: one a rank, resolved at the start
+  int64_t micro_batches = 0;  // 0: one a rank, resolved at the start
   Precision precision = Precision::kFp32;
   double loss_epsilon = 1e-6;
 };

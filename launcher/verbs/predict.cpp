@@ -1,0 +1,208 @@
+// `dbps predict RUN|MODEL.safetensors INPUT...`
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "data/loader.h"
+#include "image/codec.h"
+#include "launcher/verb.h"
+#include "launcher/verbs/verbs.h"
+#include "store/reader.h"
+#include "training/map_pictures.h"
+#include "training/prediction.h"
+#include "training/preprocessing.h"
+#include "training/trained_model.h"
+
+namespace dbps::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  training::ModelSource source;
+  std::string model;
+  std::string weights;
+  std::vector<std::string> inputs;
+  std::string maps;
+};
+
+// One picture to predict: a file, or a bag of a store.
+struct Input {
+  std::string id;
+  fs::path file;  // empty for a bag
+  std::shared_ptr<store::Reader> store;
+  int64_t bag = 0;
+
+  std::string source() const { return store ? (store->folder() / id).string() : file.string(); }
+  std::vector<uint8_t> read() const { return store ? store->read(bag) : read_file(file); }
+};
+
+bool looks_like_picture(const fs::path& path) {
+  static const std::vector<std::string> kEndings = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
+  std::string ending = path.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(), ::tolower);
+  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+}
+
+void add_folder(const fs::path& folder, std::vector<Input>& inputs) {
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && looks_like_picture(entry.path())) files.push_back(entry.path());
+  }
+  if (files.empty()) throw DataError(fmt::format("{} holds no JPEG, PNG or TIFF", folder.string()));
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) {
+    inputs.push_back({fs::relative(file, folder).replace_extension().string(), file, nullptr, 0});
+  }
+}
+
+std::vector<Input> list_inputs(const std::vector<std::string>& given) {
+  std::vector<Input> inputs;
+  for (const std::string& name : given) {
+    const fs::path path = name;
+    if (fs::exists(path / "store.json")) {
+      auto reader = std::make_shared<store::Reader>(path);
+      for (int64_t bag = 0; bag < reader->num_bags(); ++bag) {
+        inputs.push_back({reader->bag(bag).id, {}, reader, bag});
+      }
+    } else if (fs::is_directory(path)) {
+      add_folder(path, inputs);
+    } else if (fs::exists(path)) {
+      inputs.push_back({path.stem().string(), path, nullptr, 0});
+    } else {
+      throw ConfigError(fmt::format("{} does not exist", name));
+    }
+  }
+  return inputs;
+}
+
+Json patches_json(const std::vector<training::SelectedPatch>& patches) {
+  Json json = Json::array();
+  for (const training::SelectedPatch& p : patches) {
+    json.push_back({{"index", p.index}, {"x", p.x}, {"y", p.y}, {"score", p.score}});
+  }
+  return json;
+}
+
+Json task_json(const model::TaskOptions& task, const std::vector<double>& probabilities) {
+  Json json;
+  const auto name = [&](size_t c) {
+    return c < task.classes.size() ? task.classes[c] : std::to_string(c);
+  };
+  if (task.kind == model::TaskKind::kBinary) {
+    json["probabilities"] = {{name(0), 1 - probabilities[0]}, {name(1), probabilities[0]}};
+    json["prediction"] = name(probabilities[0] >= 0.5 ? 1 : 0);
+    return json;
+  }
+  for (size_t c = 0; c < probabilities.size(); ++c)
+    json["probabilities"][name(c)] = probabilities[c];
+  if (task.kind == model::TaskKind::kMultilabel) {
+    json["prediction"] = Json::array();
+    for (size_t c = 0; c < probabilities.size(); ++c) {
+      if (probabilities[c] >= 0.5) json["prediction"].push_back(name(c));
+    }
+  } else {
+    const auto best = std::max_element(probabilities.begin(), probabilities.end());
+    json["prediction"] = name(static_cast<size_t>(best - probabilities.begin()));
+  }
+  return json;
+}
+
+// The line of one picture; a damaged one gets an "error" line instead.
+Json predict_one(const Input& input, const Options& options, training::TrainedModel& trained,
+                 training::Predictor& predictor) {
+  Json line = {{"id", input.id}, {"source", input.source()}};
+  try {
+    image::DecodeOptions decoding;
+    decoding.channels = static_cast<int>(trained.config->encoder.channels);
+    decoding.max_pixels = trained.config->data.picture_pixels;
+    const image::Image picture = image::decode(input.read(), input.source(), decoding);
+    const data::HostBatch batch = data::cut_picture(
+        picture, input.id, training::loader_options(*trained.config, /*training=*/false, 0, false));
+    const training::Prediction prediction = predictor.predict(batch, nullptr).front();
+    for (size_t i = 0; i < trained.config->tasks.size(); ++i) {
+      const model::TaskOptions& task = trained.config->tasks[i];
+      line["tasks"][task.name] = task_json(task, prediction.probabilities[i]);
+    }
+    line["salient"] = patches_json(prediction.salient);
+    line["sub_salient"] = patches_json(prediction.sub_salient);
+    if (!options.maps.empty()) training::write_map(options.maps, input.id, picture, prediction);
+  } catch (const DataError& error) {
+    line["error"] = error.what();
+  }
+  return line;
+}
+
+void run_predict(const Options& options, Context& context) {
+  distributed::World& world = *context.world;
+  training::ModelSource source = options.source;
+  source.path = options.model;
+  source.weights = options.weights;
+  training::TrainedModel trained = training::load_trained_model(source, world);
+  training::Predictor predictor(*trained.config, *trained.model, *trained.pass);
+  const std::vector<Input> inputs = list_inputs(options.inputs);
+  const auto count = static_cast<int64_t>(inputs.size());
+  Progress progress("predict", "pictures", count, world.rank() == 0 && !context.quiet);
+
+  // Ranks take pictures in turn; rank 0 writes each round in input order.
+  constexpr int64_t kRound = 16;
+  int64_t failed = 0;
+  for (int64_t start = 0; start < count; start += kRound * world.world_size()) {
+    const int64_t end = std::min(count, start + kRound * world.world_size());
+    Json mine = Json::object();
+    for (int64_t i = start + world.rank(); i < end; i += world.world_size()) {
+      mine[std::to_string(i)] = predict_one(inputs[i], options, trained, predictor);
+    }
+    std::vector<Json> round;
+    for (const std::string& bytes : world.all_gather(mine.dump())) {
+      round.push_back(Json::parse(bytes));
+    }
+    for (int64_t i = start; i < end; ++i) {
+      const Json& line = round[(i - start) % world.world_size()][std::to_string(i)];
+      if (line.contains("error")) ++failed;
+      if (world.rank() == 0) fmt::print("{}\n", line.dump());
+    }
+    std::fflush(stdout);
+    progress.update(end);
+  }
+  if (failed > 0) {
+    throw DataError(fmt::format(
+        "{} of {} pictures could not be predicted; their lines hold the error", failed, count));
+  }
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  app.description(
+      "Predict pictures, folders of pictures or stores; one JSON line a picture, with what was "
+      "selected.");
+  app.add_option("MODEL", options->model,
+                 "A run's folder, a .safetensors model, or with --weights a configuration")
+      ->required();
+  app.add_option("INPUT", options->inputs, "Pictures, folders, stores")->required();
+  app.add_option("--maps", options->maps, "A folder for pictures of what was selected");
+  app.add_option("--checkpoint", options->source.checkpoint, "best, latest or a checkpoint's name")
+      ->capture_default_str();
+  app.add_option("--weights", options->weights, "With a configuration: a whole model's weights");
+  app.add_option("--set", options->source.overrides, "table.key=value (repeatable)")
+      ->allow_extra_args(false);
+  app.footer(
+      "Examples:\n"
+      "  dbps predict runs/demo holiday.jpg --maps maps\n"
+      "  mpirun -n 2 dbps predict demo.safetensors pictures/ > predictions.jsonl");
+  app.callback([options, &context] { run_predict(*options, context); });
+}
+
+}  // namespace dbps::launcher

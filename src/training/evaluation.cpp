@@ -1,0 +1,225 @@
+#include "training/evaluation.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/csv.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "data/loader.h"
+#include "data/plan.h"
+#include "report/metrics.h"
+#include "training/preprocessing.h"
+#include "training/stopping.h"
+
+namespace dbps::training {
+namespace {
+
+using Json = nlohmann::json;
+
+Json to_json(const std::vector<SelectedPatch>& patches) {
+  Json json = Json::array();
+  for (const SelectedPatch& patch : patches) {
+    json.push_back({patch.index, patch.x, patch.y, patch.score});
+  }
+  return json;
+}
+
+std::vector<SelectedPatch> patches_from(const Json& json) {
+  std::vector<SelectedPatch> patches;
+  for (const Json& patch : json) {
+    patches.push_back({patch[0].get<int64_t>(), patch[1].get<double>(), patch[2].get<double>(),
+                       patch[3].get<double>()});
+  }
+  return patches;
+}
+
+// Predictions as bytes for the other ranks; CBOR keeps doubles exact.
+std::string pack(const std::vector<Prediction>& predictions, bool stopped) {
+  Json rows = Json::array();
+  for (const Prediction& p : predictions) {
+    rows.push_back({p.picture, p.probabilities, to_json(p.salient), to_json(p.sub_salient),
+                    p.patch_width, p.patch_height});
+  }
+  const std::vector<uint8_t> bytes = Json::to_cbor(Json{{"stopped", stopped}, {"rows", rows}});
+  return std::string(bytes.begin(), bytes.end());
+}
+
+bool unpack(const std::string& bytes, std::vector<Prediction>& predictions) {
+  const Json json = Json::from_cbor(bytes);
+  for (const Json& row : json["rows"]) {
+    Prediction p;
+    p.picture = row[0].get<int64_t>();
+    p.probabilities = row[1].get<std::vector<std::vector<double>>>();
+    p.salient = patches_from(row[2]);
+    p.sub_salient = patches_from(row[3]);
+    p.patch_width = row[4].get<double>();
+    p.patch_height = row[5].get<double>();
+    predictions.push_back(std::move(p));
+  }
+  return json["stopped"].get<bool>();
+}
+
+// The loss of method.md 3 from probabilities, of one labelled picture.
+double picture_loss(const model::TaskOptions& task, const std::vector<double>& probabilities,
+                    const data::Label& label, double epsilon) {
+  if (task.kind == model::TaskKind::kMulticlass) {
+    return -std::log(probabilities[static_cast<size_t>(label[0])] + epsilon);
+  }
+  double sum = 0;
+  for (size_t c = 0; c < probabilities.size(); ++c) {
+    const double p = probabilities[c];
+    sum -= label[c] * std::max(std::log(p), -100.0) +
+           (1 - label[c]) * std::max(std::log1p(-p), -100.0);
+  }
+  return sum / static_cast<double>(probabilities.size());
+}
+
+report::TaskOutputs task_outputs(const model::TaskOptions& task, size_t index,
+                                 const data::Dataset& dataset,
+                                 const std::vector<Prediction>& predictions) {
+  report::TaskOutputs outputs;
+  outputs.kind = task_kind_name(task.kind);
+  outputs.classes = task.classes;
+  for (const Prediction& prediction : predictions) {
+    const data::Label& label = dataset.pictures()[prediction.picture].labels[index];
+    if (label.empty()) continue;
+    outputs.probabilities.push_back(prediction.probabilities[index]);
+    outputs.labels.emplace_back(label.begin(), label.end());
+  }
+  return outputs;
+}
+
+Evaluation summarise(const config::Config& config, const data::Dataset& dataset,
+                     std::vector<Prediction> predictions) {
+  Evaluation evaluation;
+  double weights = 0;
+  for (size_t index = 0; index < config.tasks.size(); ++index) {
+    const model::TaskOptions& task = config.tasks[index];
+    const report::TaskOutputs outputs = task_outputs(task, index, dataset, predictions);
+    TaskEvaluation result;
+    if (!outputs.labels.empty()) {
+      result.metrics = report::compute_metrics(outputs);
+      if (task.kind != model::TaskKind::kMultilabel) result.confusion = report::confusion(outputs);
+      double loss = 0;
+      for (size_t i = 0; i < outputs.labels.size(); ++i) {
+        const data::Label label(outputs.labels[i].begin(), outputs.labels[i].end());
+        loss += picture_loss(task, outputs.probabilities[i], label, config.training.loss_epsilon);
+      }
+      evaluation.loss += task.weight * loss / static_cast<double>(outputs.labels.size());
+      weights += task.weight;
+    }
+    evaluation.tasks.push_back(std::move(result));
+  }
+  if (weights > 0) evaluation.loss /= weights;
+  evaluation.predictions = std::move(predictions);
+  return evaluation;
+}
+
+std::string class_name(const model::TaskOptions& task, size_t index) {
+  return index < task.classes.size() ? task.classes[index] : std::to_string(index);
+}
+
+std::string truth(const model::TaskOptions& task, const data::Label& label) {
+  if (label.empty()) return "";
+  if (task.kind != model::TaskKind::kMultilabel) {
+    return class_name(task, static_cast<size_t>(label[0]));
+  }
+  std::vector<std::string> present;
+  for (size_t c = 0; c < label.size(); ++c) {
+    if (label[c] > 0.5) present.push_back(class_name(task, c));
+  }
+  return fmt::format("{}", fmt::join(present, ";"));
+}
+
+}  // namespace
+
+std::optional<Evaluation> evaluate(const config::Config& config, const data::Dataset& dataset,
+                                   const std::vector<int64_t>& pictures, model::Model& model,
+                                   Pass& pass, distributed::World& world,
+                                   distributed::Watchdog& watchdog, const std::string& label) {
+  watchdog.phase("evaluate");
+  const int64_t batch_size = std::max<int64_t>(
+      1, config.training.batch_size_global / std::max<int64_t>(1, config.training.micro_batches));
+  const std::vector<std::vector<int64_t>> batches =
+      data::plan_evaluation(pictures, batch_size, world.rank(), world.world_size());
+  data::Loader loader(dataset, loader_options(config, /*training=*/false, 0, false), batches);
+  Predictor predictor(config, model, pass);
+  Progress progress(label, "pictures", static_cast<int64_t>(pictures.size()), world.rank() == 0);
+
+  std::vector<Prediction> mine;
+  bool stopped = false;
+  try {
+    while (std::optional<data::HostBatch> batch = loader.next()) {
+      stop_or_go_on(watchdog);
+      for (Prediction& p : predictor.predict(*batch, [&] { stop_or_go_on(watchdog); })) {
+        mine.push_back(std::move(p));
+      }
+      progress.update(static_cast<int64_t>(mine.size()) * world.world_size());
+    }
+  } catch (const StopRequested&) {
+    stopped = true;
+  }
+
+  std::vector<Prediction> all;
+  for (const std::string& bytes : world.all_gather(pack(mine, stopped))) {
+    stopped = unpack(bytes, all) || stopped;
+  }
+  if (stopped) return std::nullopt;
+  std::sort(all.begin(), all.end(),
+            [](const Prediction& a, const Prediction& b) { return a.picture < b.picture; });
+  DBPS_CHECK(all.size() == pictures.size(), "an evaluation lost or repeated a picture");
+  return summarise(config, dataset, std::move(all));
+}
+
+bool higher_is_better(const std::string& monitor) { return monitor != "loss"; }
+
+double monitored(const config::Config& config, const Evaluation& evaluation) {
+  const std::string& monitor = config.validation.monitor;
+  if (monitor == "loss") return evaluation.loss;
+  std::vector<std::string> known = {"loss"};
+  for (size_t i = 0; i < config.tasks.size(); ++i) {
+    for (const auto& [metric, value] : evaluation.tasks[i].metrics) {
+      const std::string full = config.tasks[i].name + "." + metric;
+      if (monitor == full || (i == 0 && monitor == metric)) return value;
+      known.push_back(i == 0 ? metric : full);
+    }
+  }
+  throw ConfigError(fmt::format(
+      "validation.monitor = \"{}\" is not measured on this validation split; there are {}", monitor,
+      join_words(known, 20)));
+}
+
+void write_predictions(const std::filesystem::path& path, const config::Config& config,
+                       const data::Dataset& dataset, const Evaluation& evaluation) {
+  std::vector<std::string> header = {"id", "patient"};
+  for (const model::TaskOptions& task : config.tasks) {
+    const std::string prefix = config.tasks.size() > 1 ? task.name + ":" : "";
+    header.push_back(prefix + "truth");
+    if (task.kind == model::TaskKind::kBinary) {
+      header.push_back(prefix + class_name(task, 1));
+    } else {
+      for (const std::string& name : task.classes) header.push_back(prefix + name);
+    }
+  }
+  std::string text = csv_line(header);
+  for (const Prediction& prediction : evaluation.predictions) {
+    const data::Picture& picture = dataset.pictures()[prediction.picture];
+    std::vector<std::string> row = {picture.id, picture.patient};
+    for (size_t task = 0; task < config.tasks.size(); ++task) {
+      row.push_back(truth(config.tasks[task], picture.labels[task]));
+      for (const double p : prediction.probabilities[task]) row.push_back(fmt::format("{}", p));
+    }
+    text += csv_line(row);
+  }
+  write_file_atomic(path, text);
+}
+
+}  // namespace dbps::training

@@ -1,0 +1,50 @@
+// The model on a whole split: every picture once, whatever the number of ranks.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "data/dataset.h"
+#include "distributed/watchdog.h"
+#include "distributed/world.h"
+#include "model/model.h"
+#include "training/pass.h"
+#include "training/prediction.h"
+
+namespace dbps::training {
+
+struct TaskEvaluation {
+  std::map<std::string, double> metrics;
+  std::vector<std::vector<int64_t>> confusion;  // rows: truth; empty for multilabel
+};
+
+struct Evaluation {
+  double loss = 0;                      // mean over labelled pictures, mean over tasks
+  std::vector<TaskEvaluation> tasks;    // in the order of the configuration
+  std::vector<Prediction> predictions;  // in the order of `pictures`, the same on every rank
+};
+
+// Collective. nullopt on every rank when one of them was asked to stop. Ranks share the pictures;
+// each picture is predicted once, and metrics come from all of them together.
+std::optional<Evaluation> evaluate(const config::Config& config, const data::Dataset& dataset,
+                                   const std::vector<int64_t>& pictures, model::Model& model,
+                                   Pass& pass, distributed::World& world,
+                                   distributed::Watchdog& watchdog, const std::string& label);
+
+// The value that `validation.monitor` names ("accuracy", "<task>.auc", "loss"). Throws ConfigError
+// naming the metrics there are.
+double monitored(const config::Config& config, const Evaluation& evaluation);
+// Whether more is better: true for all but "loss".
+bool higher_is_better(const std::string& monitor);
+
+// `predictions-<split>.csv`: id, patient, truth and a probability a class; with several tasks the
+// columns stand as "<task>:<name>". Whole or absent.
+void write_predictions(const std::filesystem::path& path, const config::Config& config,
+                       const data::Dataset& dataset, const Evaluation& evaluation);
+
+}  // namespace dbps::training

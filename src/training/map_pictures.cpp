@@ -1,0 +1,47 @@
+#include "training/map_pictures.h"
+
+#include <algorithm>
+
+#include "base/files.h"
+#include "image/codec.h"
+#include "report/maps.h"
+
+namespace dbps::training {
+namespace {
+
+constexpr int kMapQuality = 90;
+
+std::vector<report::MapPatch> map_patches(const std::vector<SelectedPatch>& selected,
+                                          const Prediction& prediction) {
+  std::vector<report::MapPatch> patches;
+  for (const SelectedPatch& patch : selected) {
+    patches.push_back(
+        {patch.x, patch.y, prediction.patch_width, prediction.patch_height, patch.score});
+  }
+  return patches;
+}
+
+}  // namespace
+
+void write_map(const std::filesystem::path& folder, const std::string& id,
+               const image::Image& picture, const Prediction& prediction) {
+  const image::Image map = report::draw_map(picture, picture.width, picture.height,
+                                            map_patches(prediction.salient, prediction),
+                                            map_patches(prediction.sub_salient, prediction));
+  std::string name = id;
+  std::replace(name.begin(), name.end(), '/', '_');
+  make_folders(folder);
+  write_file_atomic(folder / (name + ".jpg"),
+                    std::span<const uint8_t>(image::encode_jpeg(map, kMapQuality)));
+}
+
+void write_map(const std::filesystem::path& folder, const config::Config& config,
+               const data::Dataset& dataset, const Prediction& prediction) {
+  const data::Picture& picture = dataset.pictures()[prediction.picture];
+  image::DecodeOptions options;
+  options.max_pixels = config.data.picture_pixels;
+  const std::vector<uint8_t> bytes = dataset.store(picture.store).read(picture.bag);
+  write_map(folder, picture.id, image::decode(bytes, picture.id, options), prediction);
+}
+
+}  // namespace dbps::training

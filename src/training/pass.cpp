@@ -1,0 +1,87 @@
+#include "training/pass.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <utility>
+#include <vector>
+
+namespace dbps::training {
+namespace {
+
+std::vector<int64_t> places(const data::HostBatch& batch) {
+  std::vector<int64_t> place;
+  place.reserve(static_cast<size_t>(batch.offsets.back()));
+  for (const data::HostBag& bag : batch.bags) {
+    place.insert(place.end(), bag.index.begin(), bag.index.end());
+  }
+  return place;
+}
+
+// The rows of all bags end to end, and where each bag's begin.
+std::pair<std::vector<int64_t>, std::vector<int64_t>> flatten(
+    const std::vector<selection::Selected>& selected) {
+  std::vector<int64_t> rows;
+  std::vector<int64_t> offsets = {0};
+  for (const selection::Selected& bag : selected) {
+    rows.insert(rows.end(), bag.rows.begin(), bag.rows.end());
+    offsets.push_back(static_cast<int64_t>(rows.size()));
+  }
+  return {std::move(rows), std::move(offsets)};
+}
+
+at::Tensor places_of(const std::vector<int64_t>& rows, const std::vector<int64_t>& place) {
+  at::Tensor picked = at::empty({static_cast<int64_t>(rows.size())}, at::kLong);
+  int64_t* out = picked.data_ptr<int64_t>();
+  for (const int64_t row : rows) *out++ = place[static_cast<size_t>(row)];
+  return picked;
+}
+
+}  // namespace
+
+Pass::Pass(model::Model& model, const selection::SelectionOptions& options)
+    : model_(model),
+      position_encoding_(model.options().aggregator.position_encoding),
+      selector_(selection::make_selector(options)),
+      scan_encoder_(model.encoder().make_scan_copy()) {
+  refresh();
+}
+
+void Pass::refresh() { scan_encoder_->refresh(); }
+
+selection::Selection Pass::select(const data::HostBatch& batch, const data::DevicePatches& patches,
+                                  const selection::Request& request) {
+  const c10::NoGradGuard no_gradient;
+  selection::Bags bags;
+  bags.offsets = batch.offsets;
+  bags.place = places(batch);
+  for (const data::HostBag& bag : batch.bags) bags.sample.push_back(bag.sample);
+  bags.gather = [&](const std::vector<int64_t>& rows) { return patches.gather(rows); };
+
+  selection::Scorer scorer;
+  scorer.embed = [&](const at::Tensor& input) { return scan_encoder_->embed(input); };
+  scorer.logits = [&](const at::Tensor& embeddings, const at::Tensor& place) {
+    return model_.aggregator().scan_logits(embeddings, position_encoding_ ? place : at::Tensor());
+  };
+  return selector_->select(bags, scorer, request);
+}
+
+at::Tensor Pass::tokens_BTD(const data::HostBatch& batch, const data::DevicePatches& patches,
+                            const selection::Selection& selection, const model::Forward& forward) {
+  auto [salient_rows, salient_offsets] = flatten(selection.salient);
+  model::Ragged salient;
+  salient.values = model_.encoder().embed(patches.gather(salient_rows), forward);
+  salient.offsets = std::move(salient_offsets);
+
+  at::Tensor salient_places;
+  at::Tensor sub_salient_places;
+  if (position_encoding_) {
+    const std::vector<int64_t> place = places(batch);
+    salient_places = places_of(salient_rows, place);
+    sub_salient_places = places_of(flatten(selection.sub_salient).first, place);
+  }
+  return model_.aggregator().aggregate(salient, selection.sub_salient_embeddings, salient_places,
+                                       sub_salient_places, forward);
+}
+
+}  // namespace dbps::training

@@ -1,0 +1,41 @@
+// One batch of bags on its way through the model: scan, select, re-embed, aggregate
+// (method.md 1, steps 4 to 7). Training, evaluation and prediction all go this way.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+
+#include "data/batch.h"
+#include "model/model.h"
+#include "selection/options.h"
+#include "selection/selector.h"
+
+namespace dbps::training {
+
+// Borrows the model. Owns the scan's copy of its encoder. Not thread-safe.
+class Pass {
+ public:
+  Pass(model::Model& model, const selection::SelectionOptions& options);
+
+  // Takes the encoder's present weights and running statistics over into the scan's copy.
+  void refresh();
+
+  // Without gradient: which patches of each bag are salient and which sub-salient.
+  selection::Selection select(const data::HostBatch& batch, const data::DevicePatches& patches,
+                              const selection::Request& request);
+
+  // Embeds the salient patches with the encoder itself and aggregates them with the sub-salient
+  // embeddings: tokens (B, T, D), with gradient unless a NoGradGuard stands around the call.
+  at::Tensor tokens_BTD(const data::HostBatch& batch, const data::DevicePatches& patches,
+                        const selection::Selection& selection, const model::Forward& forward);
+
+ private:
+  model::Model& model_;
+  bool position_encoding_;
+  std::unique_ptr<selection::Selector> selector_;
+  std::unique_ptr<model::ScanEncoder> scan_encoder_;
+};
+
+}  // namespace dbps::training

@@ -1,0 +1,106 @@
+#include "training/resolve.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "training/prediction.h"
+
+namespace dbps::training {
+namespace {
+
+int64_t physical_memory() {
+  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+}
+
+// The value given, else the earlier run's, else this machine's.
+int64_t settle(int64_t given, int64_t earlier, int64_t here) {
+  if (given > 0) return given;
+  return earlier > 0 ? earlier : here;
+}
+
+void check_steps(const config::Config& config, const data::Dataset& dataset) {
+  const auto pictures = static_cast<int64_t>(dataset.of_split(data::Split::kTrain).size());
+  const int64_t batch = config.training.batch_size_global;
+  const int64_t steps_per_epoch = (pictures + batch - 1) / batch;
+  const int64_t total = steps_per_epoch * config.training.epochs;
+  const double warmup = config.optimizer.warmup_steps > 0
+                            ? static_cast<double>(config.optimizer.warmup_steps)
+                            : config.optimizer.warmup_epochs * static_cast<double>(steps_per_epoch);
+  if (warmup > static_cast<double>(total)) {
+    throw ConfigError(fmt::format(
+        "{} = {} is longer than the run: {} steps of warm-up, {} steps in training.epochs = {}; "
+        "lower "
+        "the warm-up or train for more epochs",
+        config.optimizer.warmup_steps > 0 ? "optimizer.warmup_steps" : "optimizer.warmup_epochs",
+        config.optimizer.warmup_steps > 0 ? static_cast<double>(config.optimizer.warmup_steps)
+                                          : config.optimizer.warmup_epochs,
+        warmup, total, config.training.epochs));
+  }
+}
+
+}  // namespace
+
+std::vector<data::TaskColumn> task_columns(const config::Config& config) {
+  std::vector<data::TaskColumn> columns;
+  for (const model::TaskOptions& task : config.tasks) {
+    columns.push_back({task.name, task.column.empty() ? task.name : task.column,
+                       task_kind_name(task.kind), task.classes});
+  }
+  return columns;
+}
+
+config::Config resolve_machine(const config::Config& config,
+                               const std::optional<config::Config>& previous,
+                               distributed::World& world, at::Device device) {
+  config::Config resolved = config;
+  const config::Config before = previous.value_or(config::Config{});
+  const int64_t cores = available_cores();
+  const int64_t cores_per_rank = std::max<int64_t>(1, cores / world.local_size());
+
+  resolved.distributed.device =
+      device.is_cuda() ? distributed::DeviceKind::kCuda : distributed::DeviceKind::kCpu;
+  resolved.distributed.threads =
+      settle(config.distributed.threads, before.distributed.threads, cores_per_rank);
+  resolved.training.micro_batches =
+      settle(config.training.micro_batches, before.training.micro_batches, world.world_size());
+  if (resolved.training.micro_batches < world.world_size()) {
+    throw ConfigError(fmt::format(
+        "training.micro_batches = {} cannot keep {} ranks busy: start at most {} ranks, or set "
+        "training.micro_batches to a multiple of the ranks (it is part of the result)",
+        resolved.training.micro_batches, world.world_size(), resolved.training.micro_batches));
+  }
+  resolved.data.decode_threads = settle(config.data.decode_threads, 0, cores_per_rank);
+  resolved.data.host_bytes =
+      settle(config.data.host_bytes, 0, physical_memory() / 4 / world.local_size());
+  return resolved;
+}
+
+config::Config resolve_data(config::Config config, const data::Dataset& dataset) {
+  for (size_t i = 0; i < config.tasks.size(); ++i) {
+    model::TaskOptions& task = config.tasks[i];
+    if (task.num_classes > 0 &&
+        task.num_classes != static_cast<int64_t>(dataset.tasks()[i].classes.size())) {
+      throw ConfigError(fmt::format("task.{}.classes = {}, but the labels hold {} classes",
+                                    task.name, task.num_classes,
+                                    dataset.tasks()[i].classes.size()));
+    }
+    task.classes = dataset.tasks()[i].classes;
+    if (!task.class_weights.empty() && task.class_weights.size() != task.classes.size()) {
+      throw ConfigError(fmt::format("task.{}.class_weights has {} values for {} classes", task.name,
+                                    task.class_weights.size(), task.classes.size()));
+    }
+  }
+  if (config.data.patch_stride == 0) config.data.patch_stride = config.data.patch_size;
+  if (config.selection.salient_eval == 0) config.selection.salient_eval = config.selection.salient;
+  if (config.aggregator.tokens == 0) {
+    config.aggregator.tokens = static_cast<int64_t>(config.tasks.size());
+  }
+  check_steps(config, dataset);
+  return config;
+}
+
+}  // namespace dbps::training

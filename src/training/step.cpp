@@ -1,0 +1,203 @@
+#include "training/step.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <utility>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "data/grid.h"
+#include "distributed/signals.h"
+#include "training/device_memory.h"
+#include "training/preprocessing.h"
+#include "training/stopping.h"
+#include "training/stopwatch.h"
+
+namespace dbps::training {
+namespace {
+
+at::Generator dropout_generator(const at::Tensor& like, int64_t seed, const StepPlace& place,
+                                int64_t sample) {
+  at::Generator generator = at::globalContext().defaultGenerator(like.device()).clone();
+  generator.set_current_seed(RandomStream(static_cast<uint64_t>(seed), Purpose::kDropout,
+                                          static_cast<uint64_t>(place.epoch),
+                                          static_cast<uint64_t>(sample))
+                                 .next_u64());
+  return generator;
+}
+
+}  // namespace
+
+struct TrainingStep::Sums {
+  explicit Sums(const at::TensorOptions& options, bool stop)
+      : values(at::zeros({5}, options.dtype(at::kDouble))) {
+    if (stop) values[3] = 1;
+  }
+  // loss, images, patches scanned, ranks asked to stop, ranks that dropped the step
+  at::Tensor values;
+  std::vector<std::string> not_finite;  // "task of picture", on this rank
+};
+
+TrainingStep::TrainingStep(const config::Config& config, const data::Dataset& dataset,
+                           model::Model& model, optimization::Optimizer& optimizer,
+                           distributed::World& world, distributed::Collectives& collectives,
+                           distributed::Watchdog& watchdog)
+    : config_(config),
+      model_(model),
+      optimizer_(optimizer),
+      world_(world),
+      watchdog_(watchdog),
+      labels_(dataset, model.options().tasks),
+      pass_(model, config.selection) {
+  std::vector<std::pair<std::string, at::Tensor>> trained;
+  for (const model::NamedTensor& parameter : model.parameters()) {
+    if (!parameter.tensor.requires_grad()) continue;
+    trained.emplace_back(parameter.name, parameter.tensor);
+    parameters_.push_back(parameter.tensor);
+  }
+  reducer_ = std::make_unique<distributed::GradientReducer>(std::move(trained), collectives,
+                                                            config.distributed.bucket_mb);
+}
+
+TrainingStep::~TrainingStep() = default;
+
+std::pair<int64_t, int64_t> TrainingStep::hosted(int64_t micro_batches, int rank, int world_size) {
+  return {rank * micro_batches / world_size, (rank + 1) * micro_batches / world_size};
+}
+
+StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
+                             double learning_rate, const NextBatch& next_batch) {
+  StepResult result;
+  result.learning_rate = learning_rate;
+  const Stopwatch whole;
+  const auto micro_batches = static_cast<int64_t>(plan.micro_batches.size());
+  const auto [first, last] = hosted(micro_batches, world_.rank(), world_.world_size());
+  const std::vector<double> global_weights = labels_.global_weights(plan);
+
+  reducer_->zero();
+  model_.statistics().reset();
+  Sums sums(parameters_.front().options(), distributed::stop_signal() != 0);
+  try {
+    for (int64_t i = first; i < last; ++i) {
+      reducer_->expect_last(i + 1 == last);
+      run_micro_batch(plan.micro_batches[i], i, place, global_weights, next_batch, sums, result);
+    }
+  } catch (const StopRequested&) {
+    sums.values[3] = 1;
+    sums.values[4] = 1;
+  }
+
+  watchdog_.phase("reduce");
+  const Stopwatch reducing;
+  std::vector<at::Tensor> extra = {sums.values};
+  if (model_.statistics().sums().defined()) extra.push_back(model_.statistics().sums());
+  reducer_->finish(extra);
+  result.phases["reduce"] += reducing.seconds();
+
+  const at::Tensor totals = sums.values.cpu();
+  const double* total = totals.data_ptr<double>();
+  result.loss = total[0];
+  result.images = std::llround(total[1]);
+  result.patches_scanned = std::llround(total[2]);
+  result.stop = total[3] > 0;
+  result.dropped = total[4] > 0;
+  if (!result.dropped) {
+    check_finite(sums, place);
+    watchdog_.phase("optimizer");
+    const Stopwatch optimising;
+    model_.statistics().update_running();
+    optimizer_.step(learning_rate);
+    pass_.refresh();
+    result.phases["optimizer"] += optimising.seconds();
+  }
+  result.device_bytes_peak = peak_device_bytes(parameters_.front().device());
+  result.seconds = whole.seconds();
+  return result;
+}
+
+void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t micro_batch,
+                                   const StepPlace& place,
+                                   const std::vector<double>& global_weights,
+                                   const NextBatch& next_batch, Sums& sums, StepResult& result) {
+  stop_or_go_on(watchdog_);
+
+  watchdog_.phase("read");
+  const Stopwatch reading;
+  const data::HostBatch batch = next_batch();
+  if (batch.bags.empty()) return;
+  const at::Tensor& like = parameters_.front();
+  const data::DevicePatches patches = device_patches(batch, config_, model_, like);
+  result.phases["read"] += reading.seconds();
+
+  watchdog_.phase("scan");
+  const Stopwatch scanning;
+  const selection::Selection selection = pass_.select(
+      batch, patches, training_request(config_, place.epoch, place.exploration, [this] {
+        stop_or_go_on(watchdog_);
+      }));
+  result.phases["scan"] += scanning.seconds();
+
+  watchdog_.phase("forward");
+  const Stopwatch forwarding;
+  model::Forward forward;
+  forward.training = true;
+  forward.statistics = &model_.statistics();
+  forward.generator = dropout_generator(like, config_.experiment.seed, place,
+                                        place.step * config_.training.micro_batches + micro_batch);
+  const at::Tensor tokens = pass_.tokens_BTD(batch, patches, selection, forward);
+  const ShareLoss loss = share_loss(model_.heads(), model_.options().tasks, tokens, pictures,
+                                    labels_, global_weights, config_.training.loss_epsilon);
+  result.phases["forward"] += forwarding.seconds();
+
+  watchdog_.phase("backward");
+  const Stopwatch going_back;
+  if (loss.total.requires_grad()) loss.total.backward();
+  result.phases["backward"] += going_back.seconds();
+
+  sums.values[0] += loss.total.detach();
+  sums.values[1] += static_cast<double>(pictures.size());
+  sums.values[2] += static_cast<double>(selection.patches_scanned);
+  count_losses(loss.of_pictures, batch, sums);
+}
+
+void TrainingStep::count_losses(const at::Tensor& of_pictures, const data::HostBatch& batch,
+                                Sums& sums) const {
+  const at::Tensor finite = of_pictures.isfinite().cpu();
+  if (finite.all().item<bool>()) return;
+  for (int64_t task = 0; task < finite.size(0); ++task) {
+    for (int64_t row = 0; row < finite.size(1); ++row) {
+      if (finite[task][row].item<bool>()) continue;
+      sums.not_finite.push_back(fmt::format("task '{}' of picture '{}'",
+                                            model_.options().tasks[task].name, batch.bags[row].id));
+    }
+  }
+}
+
+void TrainingStep::check_finite(const Sums& sums, const StepPlace& place) {
+  double squares = 0;
+  for (const at::Tensor& parameter : parameters_) {
+    const at::Tensor& gradient = parameter.grad();
+    if (gradient.defined()) squares += gradient.pow(2).sum().item<double>();
+  }
+  // Sums over ranks are the same on all of them, so all come to the same verdict.
+  const bool loss_finite = std::isfinite(sums.values[0].item<double>());
+  if (loss_finite && std::isfinite(squares)) return;
+  std::vector<std::string> where;
+  for (const std::string& lines :
+       world_.all_gather(fmt::format("{}", fmt::join(sums.not_finite, "\n")))) {
+    for (std::string& line : split(lines, '\n')) {
+      if (!line.empty()) where.push_back(std::move(line));
+    }
+  }
+  throw Error(ExitCode::kInternal,
+              fmt::format("step {} (epoch {}): {} is not finite{}; nothing of this step was kept: "
+                          "lower optimizer.learning_rate or set optimizer.clip_norm",
+                          place.step + 1, place.epoch + 1, loss_finite ? "a gradient" : "the loss",
+                          where.empty() ? "" : ", for " + join_words(where)));
+}
+
+}  // namespace dbps::training

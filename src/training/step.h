@@ -1,0 +1,87 @@
+// One optimiser step (method.md 1), over the micro-batches that this rank hosts.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "data/batch.h"
+#include "data/dataset.h"
+#include "data/plan.h"
+#include "distributed/reducer.h"
+#include "distributed/watchdog.h"
+#include "distributed/world.h"
+#include "model/model.h"
+#include "optimization/optimizer.h"
+#include "training/labels.h"
+#include "training/pass.h"
+
+namespace dbps::training {
+
+// What a step reports; sums are over the global batch, times are this rank's.
+struct StepResult {
+  bool dropped = false;  // a rank was asked to stop in mid-step: nothing has changed
+  bool stop = false;     // a rank was asked to stop
+  double loss = 0;
+  double learning_rate = 0;
+  int64_t images = 0;
+  int64_t patches_scanned = 0;
+  double seconds = 0;
+  int64_t device_bytes_peak = 0;         // on a GPU; 0 on the CPU
+  std::map<std::string, double> phases;  // read, scan, forward, backward, reduce, optimizer
+};
+
+// Where a step stands in the run.
+struct StepPlace {
+  int64_t step = 0;        // 0-based, over the whole run
+  int64_t epoch = 0;       // 0-based
+  double exploration = 0;  // t of demo.md
+};
+
+// Supplies the host batch of this rank's next micro-batch.
+using NextBatch = std::function<data::HostBatch()>;
+
+// Borrows everything it is given. Collective: every rank calls run() for the same steps.
+class TrainingStep {
+ public:
+  TrainingStep(const config::Config& config, const data::Dataset& dataset, model::Model& model,
+               optimization::Optimizer& optimizer, distributed::World& world,
+               distributed::Collectives& collectives, distributed::Watchdog& watchdog);
+  ~TrainingStep();
+
+  // Throws Error(70) naming step, task and pictures when the loss or a gradient is not finite; the
+  // weights are then those from before the step.
+  StepResult run(const data::StepPlan& plan, const StepPlace& place, double learning_rate,
+                 const NextBatch& next_batch);
+
+  // The micro-batches of a step that `rank` hosts: [first, last).
+  static std::pair<int64_t, int64_t> hosted(int64_t micro_batches, int rank, int world_size);
+
+  Pass& pass() { return pass_; }
+
+ private:
+  struct Sums;  // what is reduced beside the gradients
+  void run_micro_batch(const std::vector<int64_t>& pictures, int64_t micro_batch,
+                       const StepPlace& place, const std::vector<double>& global_weights,
+                       const NextBatch& next_batch, Sums& sums, StepResult& result);
+  void check_finite(const Sums& sums, const StepPlace& place);
+  void count_losses(const at::Tensor& of_pictures, const data::HostBatch& batch, Sums& sums) const;
+
+  const config::Config& config_;
+  model::Model& model_;
+  optimization::Optimizer& optimizer_;
+  distributed::World& world_;
+  distributed::Watchdog& watchdog_;
+  LabelWeights labels_;
+  Pass pass_;
+  std::vector<at::Tensor> parameters_;  // those that train
+  std::unique_ptr<distributed::GradientReducer> reducer_;
+};
+
+}  // namespace dbps::training

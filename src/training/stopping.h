@@ -1,0 +1,18 @@
+// How a signal ends a piece of work (runtime.md, Signals).
+#pragma once
+
+#include "distributed/signals.h"
+#include "distributed/watchdog.h"
+
+namespace dbps::training {
+
+// Thrown between two pieces of a step or an evaluation when a signal has come; caught where the
+// ranks next meet, which then all learn of it.
+struct StopRequested {};
+
+inline void stop_or_go_on(distributed::Watchdog& watchdog) {
+  watchdog.progress();
+  if (distributed::stop_signal() != 0) throw StopRequested();
+}
+
+}  // namespace dbps::training

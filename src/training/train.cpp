@@ -1,0 +1,176 @@
+#include "training/train.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "report/html.h"
+#include "training/plan_screen.h"
+#include "training/resolve.h"
+#include "training/run_folder.h"
+#include "training/trainer.h"
+
+namespace dbps::training {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string job_name() {
+  const char* array = std::getenv("SLURM_ARRAY_JOB_ID");
+  const char* task = std::getenv("SLURM_ARRAY_TASK_ID");
+  if (array != nullptr && task != nullptr) return fmt::format("{}_{}", array, task);
+  const char* job = std::getenv("SLURM_JOB_ID");
+  return job == nullptr ? "local" : job;
+}
+
+// The run's folder. With --fresh, the first NAME-2, NAME-3, ... that has no run yet; rank 0 looks.
+RunFolder choose_folder(const TrainRequest& request, distributed::World& world) {
+  const fs::path first =
+      fs::path(request.config.experiment.output) / config::expand_name(request.config, job_name());
+  RunFolder folder{first};
+  if (request.fresh && world.rank() == 0) {
+    for (int n = 2; folder.begun(); ++n) folder.path = fmt::format("{}-{}", first.string(), n);
+  }
+  folder.path = world.broadcast(folder.path.string(), 0);
+  return folder;
+}
+
+// What an earlier session of this run left: rank 0 reads, all learn of it.
+struct Earlier {
+  std::optional<checkpoint::Loaded> loaded;  // rank 0
+  std::optional<RunState> state;             // every rank
+  std::optional<config::Config> config;
+};
+
+Earlier find_earlier(const TrainRequest& request, const RunFolder& folder,
+                     distributed::World& world) {
+  Earlier earlier;
+  distributed::all_or_none(world, "looking for a checkpoint", [&] {
+    if (world.rank() != 0) return;
+    if (request.resume == "never") {
+      if (folder.begun()) {
+        throw ConfigError(fmt::format(
+            "{} holds a run already: drop --resume never to go on with it, or add --fresh",
+            folder.path.string()));
+      }
+    } else if (request.resume != "auto") {
+      const fs::path path = fs::absolute(request.resume).lexically_normal();
+      const fs::path name = path.filename().empty() ? path.parent_path() : path;
+      checkpoint::Manager manager(name.parent_path().parent_path(), 1);
+      earlier.loaded = manager.load(name.filename().string());
+    } else if (folder.begun()) {
+      checkpoint::Manager manager(folder.path, request.config.checkpoint.keep);
+      earlier.loaded = manager.load_latest();
+    }
+  });
+  const std::string text = world.broadcast(earlier.loaded ? earlier.loaded->snapshot.state : "", 0);
+  if (text.empty()) return earlier;
+  earlier.state = run_state_from_json(text, "state.json");
+  earlier.config = config::parse(earlier.state->config, "the checkpoint's configuration", {});
+  return earlier;
+}
+
+void refuse_other_run(const TrainRequest& request, const config::Config& config,
+                      const Earlier& earlier, const data::Dataset& dataset,
+                      const RunFolder& folder) {
+  if (!earlier.state) return;
+  const auto accepted = [&](const std::string& key) {
+    return std::find(request.accept.begin(), request.accept.end(), key) != request.accept.end();
+  };
+  std::vector<config::Difference> differences =
+      config::resume_conflicts(*earlier.config, config, request.accept);
+  if (earlier.state->store_fingerprint != dataset.fingerprint() && !accepted("data.store")) {
+    differences.push_back({"data.store", earlier.state->store_fingerprint, dataset.fingerprint()});
+  }
+  if (earlier.state->labels_hash != dataset.labels_hash() && !accepted("data.labels")) {
+    differences.push_back({"data.labels", earlier.state->labels_hash, dataset.labels_hash()});
+  }
+  if (differences.empty()) return;
+  std::string text;
+  for (const config::Difference& d : differences) {
+    text += fmt::format("; {} was {} and is now {}", d.key, d.before, d.now);
+  }
+  throw ConfigError(fmt::format(
+      "{} was begun with another configuration{}; start anew with --fresh, or add --accept {}",
+      folder.path.string(), text, differences.front().key));
+}
+
+void write_report(const RunFolder& folder) {
+  const std::string page = report::render_report({folder.path});
+  write_file_atomic(folder.report(), page);
+}
+
+void run_session(const TrainRequest& request, const Session& session, const Earlier& earlier) {
+  const RunFolder& folder = session.folder;
+  const bool first_rank = session.world.rank() == 0;
+  std::optional<checkpoint::RunLock> lock;
+  distributed::all_or_none(session.world, "opening the run's folder", [&] {
+    if (!first_rank) return;
+    make_folders(folder.path);
+    lock.emplace(folder.path, session.world.host());
+    write_file_atomic(folder.config(), config::to_toml(session.config, /*comments=*/false));
+    log::also_to_file(folder.log());
+  });
+  write_provenance(folder, session.config, session.dataset, session.world, request.command_line);
+
+  Trainer trainer(session);
+  if (earlier.state) {
+    trainer.restore(earlier.loaded ? &*earlier.loaded : nullptr);
+    if (first_rank) log::info("going on from step {}", trainer.state().step);
+  }
+  trainer.run();
+  session.watchdog.phase("report");
+  distributed::all_or_none(session.world, "writing the report", [&] {
+    if (first_rank) write_report(folder);
+  });
+  if (!first_rank) return;
+  const RunState& state = trainer.state();
+  log::info("done: {} steps in {}; best {} {:.4f} (epoch {}); report: {}", state.step,
+            format_seconds(state.seconds), session.config.validation.monitor, state.best.value,
+            state.best.epoch, folder.report().string());
+}
+
+}  // namespace
+
+std::string train(const TrainRequest& request, distributed::World& world) {
+  const RunFolder folder = choose_folder(request, world);
+  const Earlier earlier = find_earlier(request, folder, world);
+  const at::Device device = distributed::choose_device(world, request.config.distributed);
+  const config::Config machine = resolve_machine(request.config, earlier.config, world, device);
+  at::set_num_threads(static_cast<int>(machine.distributed.threads));
+  const data::Dataset dataset(machine.data, task_columns(machine));
+  const config::Config config = resolve_data(machine, dataset);
+  refuse_other_run(request, config, earlier, dataset, folder);
+  if (earlier.state && earlier.state->finished &&
+      config.training.epochs <= earlier.state->evaluated_epochs) {
+    if (world.rank() == 0) {
+      log::info(
+          "{} is finished ({} epochs, best {} {:.4f} at epoch {}); --fresh starts another. "
+          "Report: {}",
+          folder.path.string(), earlier.state->evaluated_epochs, config.validation.monitor,
+          earlier.state->best.value, earlier.state->best.epoch, folder.report().string());
+    }
+    return folder.path;
+  }
+
+  const std::unique_ptr<distributed::Collectives> collectives =
+      distributed::make_collectives(world, config.distributed, device);
+  distributed::Watchdog watchdog(config.distributed.deadline_seconds, world.rank(), world.host());
+  if (world.rank() == 0) show_plan(config, dataset, world, device, collectives->name());
+  const Session session = {config, dataset, world, *collectives, watchdog, device, folder};
+  if (request.dry_run) {
+    rehearse(session);
+  } else {
+    run_session(request, session, earlier);
+  }
+  return folder.path;
+}
+
+}  // namespace dbps::training
