@@ -1,0 +1,156 @@
+"""What the tests of the whole program share: running it, small data, comparing runs.
+
+Only Python's standard library. DBPS_PROGRAM names the program, DBPS_MPIRUN the launcher.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+
+PROGRAM = os.environ["DBPS_PROGRAM"]
+MPIRUN = os.environ["DBPS_MPIRUN"]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")
+
+# A run of a few seconds: 24 pictures of 16 patches, 3 steps of 8 an epoch.
+SMALL_RUN = """
+[experiment]
+name = "small"
+[data]
+store = "{store}"
+height = 128
+width = 128
+patch_size = 32
+[augment]
+brightness = 0.1
+contrast = 0.1
+saturation = 0.0
+hue = 0.0
+translate = 4
+[drop]
+ratio = 0.1
+[selection]
+method = "dbps"
+salient = 4
+sub_salient = 6
+scan_patches = 6
+ranking = "global"
+shuffle = "none"
+explore_epochs = 1
+[encoder]
+kind = "tiny"
+width = 64
+[aggregator]
+kind = "dual_attention"
+heads = 4
+key_width = 16
+value_width = 16
+mlp_width = 64
+[[task]]
+name = "label"
+[optimizer]
+learning_rate = 1e-3
+warmup_epochs = 1
+[training]
+epochs = 3
+batch_size_global = 8
+micro_batches = 2
+[distributed]
+threads = 1
+device = "cpu"
+check_every = 2
+[report]
+maps_per_epoch = 2
+"""
+
+
+class Result:
+    def __init__(self, process):
+        self.code = process.returncode
+        self.out = process.stdout
+        self.err = process.stderr
+
+
+def run(*words, ranks=0, timeout=120, env=None, cwd=None):
+    """The program with these arguments; ranks > 0: under the MPI launcher."""
+    command = [PROGRAM, *map(str, words)]
+    if ranks:
+        command = [MPIRUN, "-n", str(ranks), *command]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd,
+                             env=dict(ENVIRONMENT, **(env or {})), stdin=subprocess.DEVNULL)
+    return Result(process)
+
+
+def start(*words, ranks=0, cwd=None):
+    """The same, not waited for; in a process group of its own."""
+    command = [PROGRAM, *map(str, words)]
+    if ranks:
+        command = [MPIRUN, "-n", str(ranks), *command]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                            cwd=cwd, env=ENVIRONMENT, stdin=subprocess.DEVNULL,
+                            start_new_session=True)
+
+
+def read_safetensors(path):
+    """{name: bytes} of a safetensors file."""
+    raw = pathlib.Path(path).read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8:8 + length])
+    header.pop("__metadata__", None)
+    return {name: raw[8 + length + entry["data_offsets"][0]:8 + length + entry["data_offsets"][1]]
+            for name, entry in header.items()}
+
+
+def latest_weights(run_folder):
+    checkpoints = pathlib.Path(run_folder) / "checkpoints"
+    name = (checkpoints / "latest").read_text().strip()
+    return {**read_safetensors(checkpoints / name / "model.safetensors"),
+            **{"optimizer." + k: v for k, v in
+               read_safetensors(checkpoints / name / "optimizer.safetensors").items()}}
+
+
+def events(run_folder, keep_resume=False):
+    """metrics.jsonl without what differs from run to run by nature: times and resumptions."""
+    lines = (pathlib.Path(run_folder) / "metrics.jsonl").read_text().splitlines()
+    kept = []
+    for line in lines:
+        event = json.loads(line)
+        for key in ("seconds", "phases", "device_bytes_peak"):
+            event.pop(key, None)
+        if event["event"] != "resume" or keep_resume:
+            kept.append(event)
+    return kept
+
+
+class ProgramTest(unittest.TestCase):
+    """A folder for each class, with a small store made once in it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dbps-program-"))
+        made = run("make-demo", cls.folder / "demo", "--seed", 3, "--side", 128, "--train", 24,
+                   "--validation", 12, "--test", 12, "--digits", 3, 5, "--distractors", 4, 6)
+        assert made.code == 0, made.err
+        cls.store = cls.folder / "demo" / "store"
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    def setUp(self):
+        self.work = pathlib.Path(tempfile.mkdtemp(prefix="case-", dir=self.folder))
+        self.config = self.work / "small.toml"
+        self.config.write_text(SMALL_RUN.format(store=self.store))
+
+    def train(self, name, *more, ranks=0, timeout=120):
+        return run("train", self.config, "--set", f"experiment.output={self.work}", "--set",
+                   f"experiment.name={name}", *more, ranks=ranks, timeout=timeout)
+
+    def assert_done(self, result, code=0):
+        self.assertEqual(result.code, code, result.err)
