@@ -3,25 +3,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "data/options.h"
+#include "data/jitter.h"
 
 namespace dbps::data {
-
-// The colour jitter of one picture (or patch): factors around 1, hue in turns; `order` is the random
-// order in which 0 brightness, 1 contrast, 2 saturation, 3 hue are applied.
-struct Jitter {
-  double brightness = 1.0;
-  double contrast = 1.0;
-  double saturation = 1.0;
-  double hue = 0.0;
-  double mean_grey = 0.0;  // of the whole picture when contrast's turn comes, 0 .. 1
-  std::array<int, 4> order = {0, 1, 2, 3};
-};
 
 // One picture's kept patches. Ragged: bags of a batch may differ in number of patches.
 struct HostBag {
@@ -54,11 +42,12 @@ struct HostBatch {
   int64_t bytes_copied = 0;       // pixels copied out of decoded pictures
 };
 
-// The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device.
-// With at most `device_bytes` of pixels the whole batch is uploaded once; otherwise gather() uploads
-// what it is asked for. Not thread-safe.
+// The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device. The batch
+// must outlive it. On a GPU, a batch of at most `device_bytes` of pixels (0: of any size) is uploaded
+// once; of a larger one gather() uploads what it is asked for. Not thread-safe.
 class DevicePatches {
  public:
+  // `mean` and `std`: one value a channel, of pixels in 0 .. 1.
   DevicePatches(const HostBatch& batch, std::vector<double> mean, std::vector<double> std,
                 at::Device device, at::ScalarType dtype, int64_t device_bytes);
 
@@ -67,12 +56,18 @@ class DevicePatches {
   at::Tensor gather(const std::vector<int64_t>& rows) const;
 
  private:
+  template <typename T>
+  at::Tensor gather_on_host(const std::vector<int64_t>& rows) const;
+  at::Tensor gather_on_device(const std::vector<int64_t>& rows) const;
+  const Jitter& jitter_of(int64_t row) const { return batch_.jitter[jitter_index_[row]]; }
+
   const HostBatch& batch_;
   std::vector<double> mean_;
   std::vector<double> std_;
   at::Device device_;
   at::ScalarType dtype_;
   at::Tensor pixels_;  // on the device, or the host's when over budget
+  std::vector<int64_t> jitter_index_;  // a row; empty: no colour changes
 };
 
 }  // namespace dbps::data
