@@ -1,12 +1,14 @@
 // A decoded picture in host memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace dbps::image {
 
-// Interleaved 8-bit pixels, row-major, upright (EXIF orientation applied): height x width x channels.
+// Interleaved 8-bit pixels, row-major, upright (EXIF orientation applied): height x width x
+// channels.
 struct Image {
   int64_t width = 0;
   int64_t height = 0;
