@@ -68,7 +68,6 @@ DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
 }
 
 at::Tensor DevicePatches::gather(const std::vector<int64_t>& rows) const {
-  const at::NoGradGuard no_gradient;
   if (!device_.is_cpu()) return gather_on_device(rows);
   if (dtype_ == at::kDouble) return gather_on_host<double>(rows);
   return gather_on_host<float>(rows).to(dtype_);

@@ -52,7 +52,8 @@ void turn_left(Placement& p, Size size) {
   flip_vertically(p, {size.height, size.width});
 }
 
-// Everything is drawn whether it is used or not, so that one setting does not change another's draws.
+// Everything is drawn whether it is used or not, so that one setting does not change another's
+// draws.
 Placement draw_placement(RandomStream& random, const LoaderOptions& options, Size size) {
   const AugmentOptions& augment = options.augment;
   Placement placement;
@@ -132,7 +133,8 @@ void describe_bag(Cut& cut) {
   bag.patch_height_source = static_cast<float>(static_cast<double>(height) * scale_y);
 }
 
-// Interleaved rows to planes: one row of a patch's visible part, `stride` bytes from pixel to pixel.
+// Interleaved rows to planes: one row of a patch's visible part, `stride` bytes from pixel to
+// pixel.
 template <int kChannels>
 void copy_row(const uint8_t* source, int64_t stride, uint8_t* target, int64_t plane,
               int64_t count) {
@@ -179,8 +181,8 @@ Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& optio
   describe_bag(cut);
 
   const AugmentOptions& amounts = options.augment;
-  const bool jittered = amounts.brightness > 0 || amounts.contrast > 0 ||
-                        amounts.saturation > 0 || amounts.hue > 0;
+  const bool jittered =
+      amounts.brightness > 0 || amounts.contrast > 0 || amounts.saturation > 0 || amounts.hue > 0;
   if (!options.training || !jittered) return cut;
   if (amounts.jitter_per == JitterPer::kBag) {
     cut.jitter = {jitter};

@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
@@ -95,9 +96,9 @@ class LabelJoin {
   void check_matched() const {
     if (matched_ > 0) return;
     if (example_.empty()) throw DataError("the labels CSV has no rows");
-    throw DataError(fmt::format(
-        "no label belongs to a picture of the store: {}, the store has {}", example_,
-        pictures_.empty() ? "no pictures" : fmt::format("'{}'", pictures_.front().id)));
+    throw DataError(
+        fmt::format("no label belongs to a picture of the store: {}, the store has {}", example_,
+                    pictures_.empty() ? "no pictures" : fmt::format("'{}'", pictures_.front().id)));
   }
 
   const std::optional<LabelRow>& row_of(size_t picture) const { return row_of_[picture]; }
@@ -127,7 +128,8 @@ bool is_labelled(const Picture& picture) {
                      [](const Label& label) { return !label.empty(); });
 }
 
-// Labels, patients and the labels' own splits into the pictures; those without a label are left out.
+// Labels, patients and the labels' own splits into the pictures; those without a label are left
+// out.
 std::vector<Picture> labelled_pictures(const LabelJoin& join, const std::vector<TaskColumn>& tasks,
                                        std::vector<Picture> pictures, bool use_split) {
   std::vector<Picture> labelled;
@@ -202,9 +204,10 @@ Dataset::Dataset(const DataOptions& options, std::vector<TaskColumn> tasks)
     draw_validation(options.fraction_validation, options.split_seed, pictures_);
   }
   if (!has_split(pictures_, Split::kTrain)) {
-    throw DataError(fmt::format(
-        "no training pictures: {} pictures are labelled, but {} puts none of them in the split train",
-        num_labelled, options.split.empty() ? "the labels CSV" : options.split));
+    throw DataError(
+        fmt::format("no training pictures: {} pictures are labelled, but {} puts none of them in "
+                    "the split train",
+                    num_labelled, options.split.empty() ? "the labels CSV" : options.split));
   }
   for (size_t i = 0; i < pictures_.size(); ++i) {
     of_split_[static_cast<int>(pictures_[i].split)].push_back(static_cast<int64_t>(i));

@@ -47,8 +47,8 @@ void jitter_on_device(at::Tensor& patches, const std::vector<const Jitter*>& jit
   const auto n = static_cast<int64_t>(jitter.size());
   std::vector<double> factors;
   for (const Jitter* one : jitter) {
-    factors.insert(factors.end(), {one->brightness, one->contrast, one->saturation, one->hue,
-                                   one->mean_grey});
+    factors.insert(factors.end(),
+                   {one->brightness, one->contrast, one->saturation, one->hue, one->mean_grey});
   }
   // For each place in the order and each kind of change, the rows that have it there: sent at once.
   std::vector<int64_t> rows;
@@ -71,9 +71,9 @@ void jitter_on_device(at::Tensor& patches, const std::vector<const Jitter*>& jit
     const int64_t end = ends[group];
     if (begin < end) {
       const at::Tensor some = rows_all.slice(0, begin, end);
-      const at::Tensor changed = apply_turn(static_cast<int>(group % 4),
-                                            patches.index_select(0, some),
-                                            factors_all.index_select(0, some));
+      const at::Tensor changed =
+          apply_turn(static_cast<int>(group % 4), patches.index_select(0, some),
+                     factors_all.index_select(0, some));
       patches.index_copy_(0, some, changed);
     }
     begin = end;

@@ -21,9 +21,10 @@ struct Decimal {
 constexpr int kMostDecimals = 12;  // times millions of patches still fits 64 bits
 
 [[noreturn]] void refuse_ratio(const std::string& text) {
-  throw ConfigError(fmt::format(
-      "drop.ratio = {}: it must be a decimal number from 0 to less than 1, with at most {} decimals",
-      text, kMostDecimals));
+  throw ConfigError(
+      fmt::format("drop.ratio = {}: it must be a decimal number from 0 to less than 1, with at "
+                  "most {} decimals",
+                  text, kMostDecimals));
 }
 
 // An exponent ("5e-1") is how some TOML writers put small numbers.

@@ -15,7 +15,8 @@
 namespace dbps::data {
 namespace {
 
-// "a/b.tif" -> "a/b". What follows the dot must look like an extension: the 5 of "patient_1.5" is not.
+// "a/b.tif" -> "a/b". What follows the dot must look like an extension: the 5 of "patient_1.5" is
+// not.
 std::optional<std::string> without_extension(const std::string& id) {
   const size_t dot = id.rfind('.');
   if (dot == std::string::npos || dot == 0 || id.find('/', dot) != std::string::npos) return {};
@@ -112,10 +113,9 @@ std::vector<LabelRow> read_labels(const std::filesystem::path& path,
   for (const TaskColumn& task : tasks) {
     const auto column = table.find_column(task.column);
     if (!column) {
-      throw ConfigError(fmt::format("task '{}': {} has no column '{}'{} (columns: {})", task.name,
-                                    path.string(), task.column,
-                                    hint(nearest(task.column, table.columns)),
-                                    join_words(table.columns)));
+      throw ConfigError(fmt::format(
+          "task '{}': {} has no column '{}'{} (columns: {})", task.name, path.string(), task.column,
+          hint(nearest(task.column, table.columns)), join_words(table.columns)));
     }
     columns.push_back(*column);
   }
@@ -149,9 +149,9 @@ void find_classes(TaskColumn& task, const std::vector<std::string>& values) {
   const size_t least = task.kind == "multilabel" ? 1 : 2;
   if (task.classes.size() < least || (task.kind == "binary" && task.classes.size() > 2)) {
     throw DataError(fmt::format(
-        "task '{}': the labelled pictures have {} in the column '{}'; a {} task needs {}", task.name,
-        task.classes.empty() ? "no class" : "the classes " + join_words(task.classes), task.column,
-        task.kind, task.kind == "binary" ? "two" : fmt::format("at least {}", least)));
+        "task '{}': the labelled pictures have {} in the column '{}'; a {} task needs {}",
+        task.name, task.classes.empty() ? "no class" : "the classes " + join_words(task.classes),
+        task.column, task.kind, task.kind == "binary" ? "two" : fmt::format("at least {}", least)));
   }
 }
 

@@ -101,10 +101,10 @@ Filling start_batch(const Dataset& dataset, const std::vector<int64_t>& pictures
       height = cut.grid.patch_height;
     }
     if (cut.grid.patch_width != width || cut.grid.patch_height != height) {
-      throw ConfigError(fmt::format(
-          "whole pictures of different sizes ('{}' and '{}') cannot share a batch: set "
-          "data.resize = \"exact\"",
-          filling.cuts.front().bag.id, cut.bag.id));
+      throw ConfigError(
+          fmt::format("whole pictures of different sizes ('{}' and '{}') cannot share a batch: set "
+                      "data.resize = \"exact\"",
+                      filling.cuts.front().bag.id, cut.bag.id));
     }
     batch.bags.push_back(cut.bag);
     batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
@@ -134,8 +134,8 @@ PictureCost fill_picture(const Dataset& dataset, const LoaderOptions& options, F
   cost.bytes_copied =
       cut_patches(picture, cut, pixels, batch.inside.data_ptr<int32_t>() + first * 4);
   const std::vector<Jitter> jitter = measure_jitter(picture, cut);
-  const auto at = options.augment.jitter_per == JitterPer::kPatch ? first
-                                                                  : static_cast<int64_t>(slot);
+  const auto at =
+      options.augment.jitter_per == JitterPer::kPatch ? first : static_cast<int64_t>(slot);
   std::copy(jitter.begin(), jitter.end(), batch.jitter.begin() + at);
   return cost;
 }
@@ -145,14 +145,13 @@ PictureCost fill_picture(const Dataset& dataset, const LoaderOptions& options, F
 PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
   const Picture& entry = dataset.pictures()[picture];
   const store::Bag& bag = dataset.store(entry.store).bag(entry.bag);
-  const int64_t n =
-      make_grid(options.data, resized(options.data, {bag.width, bag.height})).size();
+  const int64_t n = make_grid(options.data, resized(options.data, {bag.width, bag.height})).size();
   return {n, options.training ? kept_patches(options.drop.ratio, n, options.salient) : n};
 }
 
-// Pictures are taken up strictly in order, batch after batch. A picture waits while it would exceed the
-// bytes allowed, unless it belongs to the batch that next() is to hand out and nothing else is being
-// decoded: so the work always goes on.
+// Pictures are taken up strictly in order, batch after batch. A picture waits while it would exceed
+// the bytes allowed, unless it belongs to the batch that next() is to hand out and nothing else is
+// being decoded: so the work always goes on.
 struct Loader::State {
   State(const Dataset& dataset_, LoaderOptions options_, std::vector<std::vector<int64_t>> batches_)
       : dataset(dataset_), options(std::move(options_)), batches(std::move(batches_)) {}
@@ -162,8 +161,7 @@ struct Loader::State {
     if (next_batch >= batches.size() || next_batch >= handed_out + ahead) return false;
     if (options.host_bytes <= 0 || (next_batch == handed_out && num_decoding == 0)) return true;
     if (batches[next_batch].empty()) return true;
-    const int64_t picture =
-        decoding_bytes(dataset, batches[next_batch][next_slot], options);
+    const int64_t picture = decoding_bytes(dataset, batches[next_batch][next_slot], options);
     const int64_t batch = filled.contains(next_batch) ? 0 : next_batch_bytes();
     return bytes_in_flight + picture + batch <= options.host_bytes;
   }

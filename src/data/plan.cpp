@@ -9,8 +9,8 @@
 namespace dbps::data {
 namespace {
 
-// Positions in the list of pictures, drawn so that every class of the first task is as likely as any
-// other. A picture without a label of that task is in no class and is not drawn.
+// Positions in the list of pictures, drawn so that every class of the first task is as likely as
+// any other. A picture without a label of that task is in no class and is not drawn.
 std::vector<int64_t> draw_balanced(const Dataset& dataset, const std::vector<int64_t>& pictures,
                                    RandomStream& random) {
   DBPS_CHECK(!dataset.tasks().empty(), "balanced sampling needs a task");
@@ -29,8 +29,9 @@ std::vector<int64_t> draw_balanced(const Dataset& dataset, const std::vector<int
   }
   std::erase_if(members, [](const auto& positions) { return positions.empty(); });
   if (members.empty()) {
-    throw ConfigError("data.sampling = \"balanced\": no training picture is labelled for the task '" +
-                      task.name + "', whose classes are to be drawn equally");
+    throw ConfigError(
+        "data.sampling = \"balanced\": no training picture is labelled for the task '" + task.name +
+        "', whose classes are to be drawn equally");
   }
   std::vector<int64_t> drawn(pictures.size());
   for (int64_t& position : drawn) {
@@ -71,9 +72,8 @@ Shares balanced_shares(const std::vector<int64_t>& batch, const std::vector<int6
                        int64_t num_shares) {
   std::vector<size_t> by_size(batch.size());
   std::iota(by_size.begin(), by_size.end(), 0);
-  std::stable_sort(by_size.begin(), by_size.end(), [&](size_t a, size_t b) {
-    return patches[batch[a]] > patches[batch[b]];
-  });
+  std::stable_sort(by_size.begin(), by_size.end(),
+                   [&](size_t a, size_t b) { return patches[batch[a]] > patches[batch[b]]; });
   std::vector<int64_t> load(static_cast<size_t>(num_shares), 0);
   std::vector<size_t> share_of(batch.size());
   for (const size_t i : by_size) {

@@ -18,7 +18,8 @@
 namespace dbps::data {
 namespace {
 
-// The class by which a picture is stratified: of the first task, the first positive one for several.
+// The class by which a picture is stratified: of the first task, the first positive one for
+// several.
 int64_t stratum_of(const Picture& picture) {
   const Label& label = picture.labels.front();
   if (label.empty()) return -1;
@@ -36,8 +37,8 @@ class SplitColumns {
         fold_(table.find_column("fold")),
         wanted_(std::to_string(fold)) {
     if (!split_ && !fold_) {
-      throw DataError(fmt::format("{} has neither a column split nor a column fold",
-                                  table.path.string()));
+      throw DataError(
+          fmt::format("{} has neither a column split nor a column fold", table.path.string()));
     }
   }
 
@@ -83,8 +84,8 @@ Split parse_split(const std::string& text, const std::string& where) {
   if (text == "train") return Split::kTrain;
   if (text == "val" || text == "validation") return Split::kValidation;
   if (text == "test") return Split::kTest;
-  throw DataError(
-      fmt::format("{}: '{}' is no split: it must be train, validation (or val), or test", where, text));
+  throw DataError(fmt::format(
+      "{}: '{}' is no split: it must be train, validation (or val), or test", where, text));
 }
 
 std::vector<int64_t> stratify(const std::vector<SplitItem>& items,
