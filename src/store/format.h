@@ -12,18 +12,21 @@ inline constexpr int kFormatVersion = 1;
 enum class Kind { kImages, kTiles, kFeatures };
 enum class Codec { kKeep, kJpeg, kPng };  // kKeep: the source's own bytes, passed through
 
-const char* kind_name(Kind kind);
-const char* codec_name(Codec codec);
+const char* kind_name(Kind kind);     // "images", "tiles", "features"
+const char* codec_name(Codec codec);  // "keep", "jpeg", "png"
+// Throw DataError for any other name.
+Kind kind_of(const std::string& name);
+Codec codec_of(const std::string& name);
 
 // What must agree for a store to grow; part of store.json and of every shard's attributes.
 struct Settings {
   Kind kind = Kind::kImages;
   Codec codec = Codec::kKeep;
-  int quality = 90;            // of kJpeg
+  int quality = 90;  // of kJpeg
   int channels = 3;
   std::string pixel_type = "uint8";
-  int64_t tile_size = 0;       // kind = tiles
-  double mpp = 0.0;            // microns per pixel; 0: unknown
+  int64_t tile_size = 0;  // kind = tiles
+  double mpp = 0.0;       // microns per pixel; 0: unknown
 
   bool operator==(const Settings&) const = default;
 };
@@ -31,11 +34,11 @@ struct Settings {
 // A picture, a slide, or a part of a slide.
 struct Bag {
   std::string id;
-  int64_t width = 0;   // pixels of the source at level 0, upright
+  int64_t width = 0;  // pixels of the source at level 0, upright
   int64_t height = 0;
-  uint32_t source = 0;      // row of the shard's /sources
-  int64_t first_tile = 0;   // row of the shard's /tiles
-  int64_t tile_count = 0;   // 1 for kind = images
+  uint32_t source = 0;     // row of the shard's /sources
+  int64_t first_tile = 0;  // row of the shard's /tiles
+  int64_t tile_count = 0;  // 1 for kind = images
   int32_t level = 0;
   double downsample = 1.0;
   double mpp = 0.0;
@@ -54,8 +57,11 @@ struct Tile {
 struct Source {
   std::string path;  // as given at ingest
   uint64_t bytes = 0;
-  int64_t mtime = 0;       // seconds since 1970
-  std::string hash;        // "crc32c:%08x" of the whole file
+  int64_t mtime = 0;  // seconds since 1970
+  std::string hash;   // "crc32c:%08x" of the whole file
+  // Of slides whose JPEG tiles are copied undecoded; empty for kind = images.
+  std::vector<uint8_t> jpeg_tables;  // quantisation and Huffman tables
+  std::string photometric;           // "RGB" or "YCbCr"
 };
 
 }  // namespace dbps::store

@@ -10,8 +10,8 @@
 
 namespace dbps::store {
 
-// Opens read-only, with HDF5's file locking off (network file systems). Immutable after opening; any
-// number of threads may read. One reader a store a process.
+// Opens read-only, with HDF5's file locking off (network file systems). Immutable after opening;
+// any number of threads may read. One reader a store a process.
 class Reader {
  public:
   // Throws DataError naming store.json or the shard that is missing, truncated or altered.
@@ -24,11 +24,12 @@ class Reader {
   const Settings& settings() const;
   const std::string& fingerprint() const;  // of the pixels, from store.json
 
-  int64_t num_bags() const;
+  int64_t num_shards() const;
+  int64_t num_bags() const;  // in order of (id, part)
   const Bag& bag(int64_t index) const;
   const Source& source(int64_t bag_index) const;
   const std::string& shard_name(int64_t bag_index) const;  // "shard-00000.h5"
-  int64_t find_bag(const std::string& id) const;  // -1 when absent
+  int64_t find_bag(const std::string& id) const;           // its first part; -1 when absent
 
   // Encoded bytes of tile `tile` (0 .. tile_count-1) of a bag; thread-safe. The CRC is checked:
   // throws DataError naming shard and bag.

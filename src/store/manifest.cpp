@@ -1,0 +1,167 @@
+#include "store/manifest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/random.h"
+
+namespace dbps::store {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kFormat = "dbps-store";
+
+json to_json(const Settings& settings) {
+  return {{"kind", kind_name(settings.kind)},
+          {"codec", codec_name(settings.codec)},
+          {"quality", settings.quality},
+          {"channels", settings.channels},
+          {"pixel_type", settings.pixel_type},
+          {"tile_size", settings.tile_size},
+          {"mpp", settings.mpp}};
+}
+
+Settings settings_from_json(const json& value) {
+  Settings settings;
+  settings.kind = kind_of(value.at("kind"));
+  settings.codec = codec_of(value.at("codec"));
+  settings.quality = value.at("quality");
+  settings.channels = value.at("channels");
+  settings.pixel_type = value.at("pixel_type");
+  settings.tile_size = value.at("tile_size");
+  settings.mpp = value.at("mpp");
+  return settings;
+}
+
+std::string hex(uint32_t crc) { return fmt::format("{:08x}", crc); }
+
+uint32_t from_hex(const std::string& text) {
+  return static_cast<uint32_t>(std::stoul(text, nullptr, 16));
+}
+
+std::string checksum(const json& document) {
+  const std::string text = document.dump();
+  return hex(crc32c(text.data(), text.size()));
+}
+
+Manifest from_json(const json& document) {
+  if (document.at("format") != kFormat) throw DataError("it is not of a dbps store");
+  if (document.at("version") != kFormatVersion) {
+    throw DataError(fmt::format("format version {}, but this program reads {}",
+                                document.at("version").dump(), kFormatVersion));
+  }
+  Manifest manifest;
+  manifest.settings = settings_from_json(document.at("settings"));
+  manifest.fingerprint = document.at("fingerprint");
+  manifest.tool_version = document.at("tool_version");
+  for (const json& shard : document.at("shards")) {
+    manifest.shards.push_back({shard.at("name"), shard.at("bytes"), from_hex(shard.at("crc32c")),
+                               shard.at("bags"), shard.at("tiles")});
+    if (shard_number(manifest.shards.back().name) < 0) throw DataError("a shard's name is wrong");
+  }
+  return manifest;
+}
+
+}  // namespace
+
+fs::path manifest_path(const fs::path& folder) { return folder / "store.json"; }
+
+Manifest read_manifest(const fs::path& folder) {
+  const fs::path path = manifest_path(folder);
+  if (!fs::exists(path)) {
+    bool begun = false;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+      begun = begun || shard_number(entry.path()) >= 0;
+    }
+    throw DataError(
+        begun ? fmt::format("{} is not finished: run the same `dbps ingest` again", folder.string())
+              : fmt::format("{} is not a store: it has no store.json", folder.string()));
+  }
+  const std::string text = read_text_file(path);
+  try {
+    json document = json::parse(text);
+    const std::string expected = document.at("crc32c");
+    document.erase("crc32c");
+    if (checksum(document) != expected) throw DataError("its checksum does not hold");
+    return from_json(document);
+  } catch (const std::exception& error) {
+    throw DataError(
+        fmt::format("{} is damaged ({}): remove it and run the same `dbps ingest` again, which "
+                    "keeps every shard that is whole",
+                    path.string(), error.what()));
+  }
+}
+
+void write_manifest(const fs::path& folder, const Manifest& manifest) {
+  json document = {{"format", kFormat},
+                   {"version", kFormatVersion},
+                   {"tool_version", manifest.tool_version},
+                   {"settings", to_json(manifest.settings)},
+                   {"fingerprint", manifest.fingerprint},
+                   {"shards", json::array()}};
+  for (const ShardEntry& shard : manifest.shards) {
+    document["shards"].push_back({{"name", shard.name},
+                                  {"bytes", shard.bytes},
+                                  {"crc32c", hex(shard.crc32c)},
+                                  {"bags", shard.bags},
+                                  {"tiles", shard.tiles}});
+  }
+  document["crc32c"] = checksum(document);
+  write_file_atomic(manifest_path(folder), document.dump(2) + "\n");
+}
+
+std::string settings_to_text(const Settings& settings) { return to_json(settings).dump(); }
+
+Settings settings_from_text(const std::string& text) {
+  try {
+    return settings_from_json(json::parse(text));
+  } catch (const json::exception& error) {
+    throw DataError(fmt::format("settings cannot be read: {}", error.what()));
+  }
+}
+
+std::string fingerprint_of(const std::vector<const ShardTables*>& shards) {
+  std::vector<std::tuple<std::string_view, int32_t, const ShardTables*, const Bag*>> bags;
+  for (const ShardTables* tables : shards) {
+    for (const Bag& bag : tables->bags) bags.emplace_back(bag.id, bag.part, tables, &bag);
+  }
+  std::sort(bags.begin(), bags.end());
+  uint64_t fingerprint = 0;
+  for (size_t i = 0; i < bags.size();) {
+    const std::string_view id = std::get<0>(bags[i]);
+    std::string content(id);
+    for (; i < bags.size() && std::get<0>(bags[i]) == id; ++i) {
+      const auto& [name, part, tables, bag] = bags[i];
+      for (int64_t t = bag->first_tile; t < bag->first_tile + bag->tile_count; ++t) {
+        content += fmt::format("\n{:08x} {}", tables->tiles[t].crc32c, tables->tiles[t].bytes);
+      }
+    }
+    content += fmt::format("\n{:016x}", fingerprint);
+    fingerprint = stable_hash(content.data(), content.size());
+  }
+  return fmt::format("{:016x}", fingerprint);
+}
+
+uint32_t file_crc32c(const fs::path& path) {
+  const FileDescriptor file = open_for_reading(path);
+  const uint64_t size = fs::file_size(path);
+  std::vector<uint8_t> piece(4 << 20);
+  uint32_t crc = 0;
+  for (uint64_t at = 0; at < size; at += piece.size()) {
+    const size_t bytes = std::min<uint64_t>(piece.size(), size - at);
+    pread_exactly(file.get(), piece.data(), bytes, at, path);
+    crc = crc32c(piece.data(), bytes, crc);
+  }
+  return crc;
+}
+
+}  // namespace dbps::store

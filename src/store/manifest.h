@@ -1,0 +1,48 @@
+// store.json: which shards make the store, with what settings. Written last, so that a store is
+// what this file says and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "store/format.h"
+#include "store/shard.h"
+
+namespace dbps::store {
+
+struct ShardEntry {
+  std::string name;  // "shard-00000.h5"
+  uint64_t bytes = 0;
+  uint32_t crc32c = 0;  // of the whole file
+  int64_t bags = 0;
+  int64_t tiles = 0;
+};
+
+struct Manifest {
+  Settings settings;
+  std::vector<ShardEntry> shards;
+  std::string fingerprint;
+  std::string tool_version;
+};
+
+std::filesystem::path manifest_path(const std::filesystem::path& folder);
+
+// Throws DataError: no store, an unfinished one, or a store.json that was altered.
+Manifest read_manifest(const std::filesystem::path& folder);
+// Atomic. Throws RuntimeFault.
+void write_manifest(const std::filesystem::path& folder, const Manifest& manifest);
+
+// Settings as JSON text, for the journal; and back (throws DataError).
+std::string settings_to_text(const Settings& settings);
+Settings settings_from_text(const std::string& text);
+
+// Over (id, and of each tile its checksum and size) in id order: the same pixels give the same
+// fingerprint however they are cut into shards or parts, and in whatever order they came.
+std::string fingerprint_of(const std::vector<const ShardTables*>& shards);
+
+// CRC-32C of a whole file, read piece by piece. Throws DataError.
+uint32_t file_crc32c(const std::filesystem::path& path);
+
+}  // namespace dbps::store

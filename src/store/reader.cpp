@@ -1,0 +1,152 @@
+#include "store/reader.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_map>
+
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "store/manifest.h"
+#include "store/shard.h"
+
+namespace dbps::store {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct OpenShard {
+  std::string name;
+  fs::path path;
+  FileDescriptor file;
+  Shard content;
+};
+
+struct BagPlace {
+  const OpenShard* shard = nullptr;
+  const Bag* bag = nullptr;
+};
+
+std::string advice(const fs::path& folder) {
+  return fmt::format("run `dbps verify {}`", folder.string());
+}
+
+OpenShard open_shard(const fs::path& folder, const ShardEntry& entry, const Settings& settings) {
+  OpenShard shard{entry.name, folder / entry.name, {}, {}};
+  const std::string name = shard.path.string();
+  if (!fs::exists(shard.path)) {
+    throw DataError(fmt::format("{} is missing: {}", name, advice(folder)));
+  }
+  shard.file = open_for_reading(shard.path);
+  struct stat status {};
+  if (::fstat(shard.file.get(), &status) != 0) {
+    throw DataError(errno_message(fmt::format("cannot read {}", name)));
+  }
+  if (static_cast<uint64_t>(status.st_size) != entry.bytes) {
+    throw DataError(fmt::format("{} has {} bytes, but store.json says {}: {}", name, status.st_size,
+                                entry.bytes, advice(folder)));
+  }
+  shard.content = read_shard(shard.path);
+  const ShardTables& tables = shard.content.tables;
+  if (!(shard.content.settings == settings) ||
+      static_cast<int64_t>(tables.bags.size()) != entry.bags ||
+      static_cast<int64_t>(tables.tiles.size()) != entry.tiles) {
+    throw DataError(
+        fmt::format("{} is not the shard that store.json names: {}", name, advice(folder)));
+  }
+  return shard;
+}
+
+}  // namespace
+
+struct Reader::State {
+  fs::path folder;
+  Manifest manifest;
+  std::vector<OpenShard> shards;
+  std::vector<BagPlace> bags;  // in order of (id, part)
+  std::unordered_map<std::string, int64_t> first_of_id;
+
+  const BagPlace& place(int64_t index) const {
+    DBPS_CHECK(index >= 0 && index < static_cast<int64_t>(bags.size()),
+               fmt::format("bag {} of {}", index, bags.size()));
+    return bags[index];
+  }
+};
+
+Reader::Reader(const fs::path& folder) : state_(std::make_unique<State>()) {
+  State& state = *state_;
+  state.folder = folder;
+  state.manifest = read_manifest(folder);
+  state.shards.reserve(state.manifest.shards.size());
+  for (const ShardEntry& entry : state.manifest.shards) {
+    state.shards.push_back(open_shard(folder, entry, state.manifest.settings));
+  }
+  for (const OpenShard& shard : state.shards) {
+    for (const Bag& bag : shard.content.tables.bags) state.bags.push_back({&shard, &bag});
+  }
+  std::sort(state.bags.begin(), state.bags.end(), [](const BagPlace& a, const BagPlace& b) {
+    return std::tie(a.bag->id, a.bag->part) < std::tie(b.bag->id, b.bag->part);
+  });
+  for (size_t i = 0; i < state.bags.size(); ++i) {
+    const BagPlace& here = state.bags[i];
+    if (i > 0 && state.bags[i - 1].bag->id == here.bag->id &&
+        state.bags[i - 1].bag->part == here.bag->part) {
+      throw DataError(fmt::format("the bag '{}' is in {} and in {}: {}", here.bag->id,
+                                  state.bags[i - 1].shard->name, here.shard->name, advice(folder)));
+    }
+    state.first_of_id.emplace(here.bag->id, static_cast<int64_t>(i));
+  }
+}
+
+Reader::~Reader() = default;
+
+const fs::path& Reader::folder() const { return state_->folder; }
+const Settings& Reader::settings() const { return state_->manifest.settings; }
+const std::string& Reader::fingerprint() const { return state_->manifest.fingerprint; }
+
+int64_t Reader::num_shards() const { return static_cast<int64_t>(state_->shards.size()); }
+
+int64_t Reader::num_bags() const { return static_cast<int64_t>(state_->bags.size()); }
+
+const Bag& Reader::bag(int64_t index) const { return *state_->place(index).bag; }
+
+const Source& Reader::source(int64_t bag_index) const {
+  const BagPlace& place = state_->place(bag_index);
+  return place.shard->content.tables.sources[place.bag->source];
+}
+
+const std::string& Reader::shard_name(int64_t bag_index) const {
+  return state_->place(bag_index).shard->name;
+}
+
+int64_t Reader::find_bag(const std::string& id) const {
+  const auto found = state_->first_of_id.find(id);
+  return found == state_->first_of_id.end() ? -1 : found->second;
+}
+
+const Tile& Reader::tile(int64_t bag_index, int64_t tile) const {
+  const BagPlace& place = state_->place(bag_index);
+  DBPS_CHECK(
+      tile >= 0 && tile < place.bag->tile_count,
+      fmt::format("tile {} of {} of the bag '{}'", tile, place.bag->tile_count, place.bag->id));
+  return place.shard->content.tables.tiles[place.bag->first_tile + tile];
+}
+
+std::vector<uint8_t> Reader::read(int64_t bag_index, int64_t tile) const {
+  const Tile& wanted = this->tile(bag_index, tile);
+  const OpenShard& shard = *state_->place(bag_index).shard;
+  std::vector<uint8_t> bytes(wanted.bytes);
+  pread_exactly(shard.file.get(), bytes.data(), bytes.size(),
+                shard.content.blob_offset + wanted.offset, shard.path);
+  if (crc32c(bytes.data(), bytes.size()) != wanted.crc32c) {
+    throw DataError(fmt::format("{}: the bag '{}' is damaged (checksum): {}", shard.path.string(),
+                                bag(bag_index).id, advice(state_->folder)));
+  }
+  return bytes;
+}
+
+}  // namespace dbps::store
