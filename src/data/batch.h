@@ -3,62 +3,51 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "data/options.h"
+#include "data/jitter.h"
 
 namespace dbps::data {
 
-// The colour jitter of one picture (or patch): factors around 1, hue in turns; `order` is the random
-// order in which 0 brightness, 1 contrast, 2 saturation, 3 hue are applied.
-struct Jitter {
-  double brightness = 1.0;
-  double contrast = 1.0;
-  double saturation = 1.0;
-  double hue = 0.0;
-  double mean_grey = 0.0;  // of the whole picture when contrast's turn comes, 0 .. 1
-  std::array<int, 4> order = {0, 1, 2, 3};
-};
-
 // One picture's kept patches. Ragged: bags of a batch may differ in number of patches.
 struct HostBag {
-  int64_t picture = 0;             // index into Dataset::pictures()
+  int64_t picture = 0;  // index into Dataset::pictures()
   std::string id;
-  uint64_t sample = 0;             // names its random streams
+  uint64_t sample = 0;  // names its random streams
   int64_t grid_columns = 0;
   int64_t grid_rows = 0;
-  int64_t source_width = 0;        // level-0 pixels
+  int64_t source_width = 0;  // level-0 pixels
   int64_t source_height = 0;
-  std::vector<int64_t> index;      // row-major place in the grid of each kept patch, ascending
-  std::vector<float> x;            // top-left corner in pixels of the source, one a kept patch
+  std::vector<int64_t> index;  // row-major place in the grid of each kept patch, ascending
+  std::vector<float> x;        // top-left corner in pixels of the source, one a kept patch
   std::vector<float> y;
-  float patch_width_source = 0;    // extent of a patch in pixels of the source
+  float patch_width_source = 0;  // extent of a patch in pixels of the source
   float patch_height_source = 0;
 };
 
 // Owned by whoever holds it; made by Loader, consumed by DevicePatches.
 struct HostBatch {
   std::vector<HostBag> bags;
-  std::vector<int64_t> offsets;   // B + 1: rows of bag b are offsets[b] .. offsets[b + 1] - 1
-  at::Tensor pixels;              // (P, C, h, w) uint8 on the host, pinned when the device is a GPU;
-                                  // kind = features: (P, F) float32
-  at::Tensor inside;              // (P, 4) int32: x0, y0, x1, y1 of the part of each patch that lies in
-                                  // the picture; outside is black after the jitter
-  std::vector<Jitter> jitter;     // one a bag, or one a patch; empty: none
-  double read_seconds = 0;        // thread time
+  std::vector<int64_t> offsets;  // B + 1: rows of bag b are offsets[b] .. offsets[b + 1] - 1
+  at::Tensor pixels;             // (P, C, h, w) uint8 on the host, pinned when the device is a GPU;
+                                 // kind = features: (P, F) float32
+  at::Tensor inside;  // (P, 4) int32: x0, y0, x1, y1 of the part of each patch that lies in
+                      // the picture; outside is black after the jitter
+  std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none
+  double read_seconds = 0;     // thread time
   double decode_seconds = 0;
   int64_t bytes_read = 0;
-  int64_t bytes_copied = 0;       // pixels copied out of decoded pictures
+  int64_t bytes_copied = 0;  // pixels copied out of decoded pictures
 };
 
-// The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device.
-// With at most `device_bytes` of pixels the whole batch is uploaded once; otherwise gather() uploads
-// what it is asked for. Not thread-safe.
+// The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device. The
+// batch must outlive it. On a GPU, a batch of at most `device_bytes` of pixels (0: of any size) is
+// uploaded once; of a larger one gather() uploads what it is asked for. Not thread-safe.
 class DevicePatches {
  public:
+  // `mean` and `std`: one value a channel, of pixels in 0 .. 1.
   DevicePatches(const HostBatch& batch, std::vector<double> mean, std::vector<double> std,
                 at::Device device, at::ScalarType dtype, int64_t device_bytes);
 
@@ -67,12 +56,18 @@ class DevicePatches {
   at::Tensor gather(const std::vector<int64_t>& rows) const;
 
  private:
+  template <typename T>
+  at::Tensor gather_on_host(const std::vector<int64_t>& rows) const;
+  at::Tensor gather_on_device(const std::vector<int64_t>& rows) const;
+  const Jitter& jitter_of(int64_t row) const { return batch_.jitter[jitter_index_[row]]; }
+
   const HostBatch& batch_;
   std::vector<double> mean_;
   std::vector<double> std_;
   at::Device device_;
   at::ScalarType dtype_;
-  at::Tensor pixels_;  // on the device, or the host's when over budget
+  at::Tensor pixels_;                  // on the device, or the host's when over budget
+  std::vector<int64_t> jitter_index_;  // a row; empty: no colour changes
 };
 
 }  // namespace dbps::data

@@ -30,19 +30,19 @@ using Label = std::vector<float>;
 
 struct Picture {
   std::string id;
-  std::string patient;      // "" when unknown
-  int64_t store = 0;        // which of the stores
-  int64_t bag = 0;          // bag in that store
+  std::string patient;  // "" when unknown
+  int64_t store = 0;    // which of the stores
+  int64_t bag = 0;      // bag in that store
   Split split = Split::kTrain;
   std::vector<Label> labels;  // a task
-  uint64_t sample = 0;      // stable hash of the id: the name of its random streams
+  uint64_t sample = 0;        // stable hash of the id: the name of its random streams
 };
 
 // The stores, their labels and splits joined. Immutable; any thread may read.
 class Dataset {
  public:
-  // Throws ConfigError for keys, DataError for files. A label without a picture and a picture without
-  // a label are counted and warned about; a picture without any label is left out.
+  // Throws ConfigError for keys, DataError for files. A label without a picture and a picture
+  // without a label are counted and warned about; a picture without any label is left out.
   Dataset(const DataOptions& options, std::vector<TaskColumn> tasks);
 
   const std::vector<Picture>& pictures() const { return pictures_; }
@@ -50,8 +50,8 @@ class Dataset {
   const std::vector<int64_t>& of_split(Split split) const;
   const std::vector<TaskColumn>& tasks() const { return tasks_; }  // classes filled in
   const store::Reader& store(int64_t index) const { return *stores_[index]; }
-  std::string fingerprint() const;         // of the pixels of all stores
-  std::string labels_hash() const;         // of labels and split as read
+  std::string fingerprint() const;  // of the pixels of all stores
+  std::string labels_hash() const;  // of labels and split as read
 
  private:
   std::vector<std::unique_ptr<store::Reader>> stores_;

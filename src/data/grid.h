@@ -16,7 +16,8 @@ struct Size {
 };
 Size resized(const DataOptions& options, Size source);
 
-// Patches in row-major order. A picture smaller than a patch has one patch in that direction, padded.
+// Patches in row-major order. A picture smaller than a patch has one patch in that direction,
+// padded.
 struct Grid {
   int64_t columns = 0;
   int64_t rows = 0;

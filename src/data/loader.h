@@ -16,29 +16,39 @@ struct LoaderOptions {
   DataOptions data;
   AugmentOptions augment;
   DropOptions drop;
-  bool training = true;      // false: no augmentation, no drop
-  int64_t salient = 0;       // M, for the number of kept patches
+  bool training = true;  // false: no augmentation, no drop
+  int64_t salient = 0;   // M, for the number of kept patches
   int64_t seed = 0;
   int64_t epoch = 0;
   int channels = 3;
   bool pin_memory = false;
   int decode_threads = 1;
-  int64_t host_bytes = 0;    // bound on decoded pictures and finished batches in flight; at least one
-                             // batch is always let through
+  int64_t host_bytes = 0;  // bound on decoded pictures and finished batches in flight, 0: none; at
+                           // least one picture of the batch waited for is always let through
 };
 
+// N, and the number of patches kept of it: what plan_epoch and a memory estimate ask for. Needs no
+// pixels.
+struct PatchCount {
+  int64_t all = 0;
+  int64_t kept = 0;
+};
+PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
+
 // Hands out the batches of `batches` (each a list of pictures()-indices, possibly empty) in order.
-// What a batch holds depends on seed, epoch and picture alone, never on threads or prefetch. next() may
-// be called from one thread. Destroying it ends its threads at once.
+// What a batch holds depends on seed, epoch and picture alone, never on threads or prefetch. At
+// most data.prefetch_batches (at least one) are ahead of next(). next() may be called from one
+// thread. Destroying it ends its threads once they are done with their pictures. The dataset must
+// outlive it.
 class Loader {
  public:
-  Loader(const Dataset& dataset, LoaderOptions options,
-         std::vector<std::vector<int64_t>> batches);
+  Loader(const Dataset& dataset, LoaderOptions options, std::vector<std::vector<int64_t>> batches);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  // nullopt after the last. Throws what a decode thread threw: DataError naming the picture.
+  // nullopt after the last. Throws what a decode thread threw: DataError naming the picture, always
+  // that of the first bad picture in order; ConfigError for pictures of several sizes taken whole.
   std::optional<HostBatch> next();
   double seconds_waited() const;  // time next() was blocked so far
 

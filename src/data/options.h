@@ -21,22 +21,22 @@ struct DataOptions {
   int64_t fold = 0;
   double fraction_validation = 0.1;
   int64_t split_seed = 0;
-  int64_t height = 0;              // pixels after resizing, for kExact
-  int64_t width = 0;               // for kLongest: the longest side is max(height, width)
+  int64_t height = 0;  // pixels after resizing, for kExact
+  int64_t width = 0;   // for kLongest: the longest side is max(height, width)
   Resize resize = Resize::kExact;
-  double scale = 1.0;              // for kScale
-  int64_t patch_size = 0;          // pixels; 0 with selection.method "whole": the whole picture
-  int64_t patch_stride = 0;        // pixels; 0: patch_size
+  double scale = 1.0;        // for kScale
+  int64_t patch_size = 0;    // pixels; 0 with selection.method "whole": the whole picture
+  int64_t patch_stride = 0;  // pixels; 0: patch_size
   Edge edge = Edge::kDrop;
-  std::vector<double> mean;        // a channel; empty: the encoder's
+  std::vector<double> mean;  // a channel; empty: the encoder's
   std::vector<double> std;
   bool shuffle = true;
   Sampling sampling = Sampling::kNatural;
-  int64_t decode_threads = 0;      // 0: auto
+  int64_t decode_threads = 0;  // 0: auto
   int64_t prefetch_batches = 2;
-  int64_t host_bytes = 0;          // 0: a quarter of memory / local ranks
-  int64_t device_bytes = 0;        // 0: auto
-  double picture_pixels = 1e9;     // larger pictures are refused
+  int64_t host_bytes = 0;       // 0: a quarter of memory / local ranks
+  int64_t device_bytes = 0;     // 0: auto
+  double picture_pixels = 1e9;  // larger pictures are refused
 };
 
 struct AugmentOptions {
@@ -51,7 +51,8 @@ struct AugmentOptions {
 };
 
 struct DropOptions {
-  std::string ratio = "0";  // r, as the decimal that was written: ceil() must not see 0.7 as 0.69999...
+  std::string ratio =
+      "0";  // r, as the decimal that was written: ceil() must not see 0.7 as 0.69999...
 };
 
 }  // namespace dbps::data

@@ -23,13 +23,14 @@ struct PlanOptions {
   Sampling sampling = Sampling::kNatural;
 };
 
-// Training. `patches` holds the number of kept patches of each picture of `pictures` (same order), for
-// cutting uneven bags into shares of equal work.
+// Training. `patches` holds the number of kept patches of each picture of `pictures` (same order),
+// for cutting uneven bags into shares of equal work.
 std::vector<StepPlan> plan_epoch(const Dataset& dataset, const std::vector<int64_t>& pictures,
                                  const std::vector<int64_t>& patches, const PlanOptions& options,
                                  int64_t epoch);
 
-// Evaluation: every picture once, in order, in batches of at most `batch_size`; those of `rank` only.
+// Evaluation: every picture once, in order, in batches of at most `batch_size`; those of `rank`
+// only.
 std::vector<std::vector<int64_t>> plan_evaluation(const std::vector<int64_t>& pictures,
                                                   int64_t batch_size, int rank, int world_size);
 

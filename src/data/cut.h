@@ -1,0 +1,47 @@
+// What is cut out of one picture, and the cutting. Augmentation is: jitter of the colours, shift by
+// the translation with black coming in, flips, then quarter turns; the grid is laid on the result.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/batch.h"
+#include "data/dataset.h"
+#include "data/grid.h"
+#include "data/loader.h"
+#include "image/image.h"
+
+namespace dbps::data {
+
+// Where the augmented picture's pixels come from: its pixel (x, y) is the resized picture's
+// (origin_x + x_from_x x + x_from_y y, origin_y + y_from_x x + y_from_y y), black when outside.
+struct Placement {
+  int64_t origin_x = 0;
+  int64_t x_from_x = 1;
+  int64_t x_from_y = 0;
+  int64_t origin_y = 0;
+  int64_t y_from_x = 0;
+  int64_t y_from_y = 1;
+};
+
+// All that is known of a picture's part in a batch before its pixels are read.
+struct Cut {
+  HostBag bag;
+  Size resized;
+  Grid grid;  // on the augmented picture
+  Placement placement;
+  std::vector<Jitter> jitter;  // none, one, or one a kept patch; mean_grey still to come
+  JitterPer jitter_per = JitterPer::kBag;
+};
+
+// A function of seed, epoch and picture.
+Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
+
+// Writes the kept patches of a resized picture: `pixels` (n, C, h, w), `inside` (n, 4). Pixels from
+// outside the picture are 0. Returns the bytes copied.
+int64_t cut_patches(const image::Image& picture, const Cut& cut, uint8_t* pixels, int32_t* inside);
+
+// The cut's jitters with mean_grey filled in.
+std::vector<Jitter> measure_jitter(const image::Image& picture, const Cut& cut);
+
+}  // namespace dbps::data

@@ -1,0 +1,153 @@
+#include "data/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "support.h"
+#include "support/temp_folder.h"
+
+namespace dbps::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Pictures 0 .. n-1; the first tenth is of class "rare". All are for training.
+class Plan : public ::testing::Test {
+ protected:
+  static constexpr int kPictures = 40;
+
+  static void SetUpTestSuite() {
+    folder_ = new TempFolder;
+    NamedPictures pictures;
+    std::string labels = "id,label\n";
+    for (int i = 0; i < kPictures; ++i) {
+      const std::string id = "p" + std::to_string(100 + i);
+      pictures.emplace_back(id, random_picture(2, 2, 1));
+      labels += id + (i < kPictures / 10 ? ",rare\n" : ",common\n");
+    }
+    make_store(folder_->path() / "store", pictures);
+    write_text(folder_->path() / "store" / "labels.csv", labels);
+    DataOptions options;
+    options.store = {(folder_->path() / "store").string()};
+    options.fraction_validation = 0;
+    dataset_ = new Dataset(options, {{"label", "label", "multiclass", {}}});
+  }
+  static void TearDownTestSuite() {
+    delete dataset_;
+    delete folder_;
+  }
+
+  static std::vector<int64_t> first(int64_t n) {
+    std::vector<int64_t> pictures(static_cast<size_t>(n));
+    std::iota(pictures.begin(), pictures.end(), 0);
+    return pictures;
+  }
+  static std::vector<int64_t> flat(const std::vector<StepPlan>& steps) {
+    std::vector<int64_t> all;
+    for (const StepPlan& step : steps) {
+      for (const auto& share : step.micro_batches)
+        all.insert(all.end(), share.begin(), share.end());
+    }
+    return all;
+  }
+
+  static TempFolder* folder_;
+  static Dataset* dataset_;
+};
+TempFolder* Plan::folder_ = nullptr;
+Dataset* Plan::dataset_ = nullptr;
+
+TEST_F(Plan, EveryPictureOnceAnEpochInAnotherOrder) {
+  const PlanOptions options{7, 16, 2};
+  const auto pictures = first(kPictures);
+  const std::vector<int64_t> patches(kPictures, 9);
+  const auto epoch0 = flat(plan_epoch(*dataset_, pictures, patches, options, 0));
+  const auto epoch1 = flat(plan_epoch(*dataset_, pictures, patches, options, 1));
+  EXPECT_EQ(epoch0, flat(plan_epoch(*dataset_, pictures, patches, options, 0)));
+  EXPECT_NE(epoch0, epoch1);
+  EXPECT_NE(epoch0, pictures);
+  EXPECT_EQ(std::set<int64_t>(epoch0.begin(), epoch0.end()).size(), 40u);
+  EXPECT_EQ(epoch1.size(), 40u);
+}
+
+TEST_F(Plan, EqualBagsAreCutContiguouslyAndTheLastBatchSpread) {
+  PlanOptions options{7, 16, 4};
+  options.shuffle = false;
+  const auto steps = plan_epoch(*dataset_, first(38), std::vector<int64_t>(38, 9), options, 0);
+  ASSERT_EQ(steps.size(), 3u);
+  EXPECT_THAT(steps[0].micro_batches[1], ElementsAre(4, 5, 6, 7));
+  EXPECT_THAT(steps[2].micro_batches, ElementsAre(ElementsAre(32, 33), ElementsAre(34, 35),
+                                                  ElementsAre(36), ElementsAre(37)));
+  const auto small = plan_epoch(*dataset_, first(2), {9, 9}, options, 0);
+  EXPECT_THAT(small[0].micro_batches,
+              ElementsAre(ElementsAre(0), ElementsAre(1), IsEmpty(), IsEmpty()));
+}
+
+// The number of micro-batches cuts a batch; it does not choose what is in it.
+TEST_F(Plan, MicroBatchesDoNotChangeTheBatch) {
+  const std::vector<int64_t> patches(kPictures, 9);
+  const auto whole = plan_epoch(*dataset_, first(kPictures), patches, {7, 16, 1}, 3);
+  const auto cut = plan_epoch(*dataset_, first(kPictures), patches, {7, 16, 4}, 3);
+  EXPECT_EQ(flat(whole), flat(cut));
+}
+
+TEST_F(Plan, UnevenBagsGoLargestFirstToTheLeastLoaded) {
+  PlanOptions options{7, 6, 2};
+  options.shuffle = false;
+  const std::vector<int64_t> patches = {10, 80, 30, 50, 20, 10};
+  const auto steps = plan_epoch(*dataset_, first(6), patches, options, 0);
+  // 80 | 50; 30 to the second; 20 to the first by the tie; 10 and 10 to the second, then the first.
+  EXPECT_THAT(steps[0].micro_batches, ElementsAre(ElementsAre(1, 4), ElementsAre(0, 2, 3, 5)));
+}
+
+TEST_F(Plan, UnevenSharesAreNearlyEqual) {
+  RandomStream random(1, Purpose::kDemo);
+  std::vector<int64_t> patches(kPictures);
+  for (int64_t& n : patches) n = 3 + random.below(900);
+  for (const StepPlan& step : plan_epoch(*dataset_, first(kPictures), patches, {7, 20, 4}, 0)) {
+    std::vector<int64_t> loads;
+    for (const auto& share : step.micro_batches) {
+      int64_t load = 0;
+      for (const int64_t picture : share) load += patches[picture];
+      loads.push_back(load);
+    }
+    const auto [least, most] = std::minmax_element(loads.begin(), loads.end());
+    EXPECT_LT(static_cast<double>(*most), 1.25 * static_cast<double>(*least));
+  }
+}
+
+TEST_F(Plan, BalancedSamplingDrawsClassesEqually) {
+  PlanOptions options{7, 16, 1};
+  options.sampling = Sampling::kBalanced;
+  int rare = 0;
+  for (int64_t epoch = 0; epoch < 50; ++epoch) {
+    const auto drawn = flat(plan_epoch(*dataset_, first(kPictures),
+                                       std::vector<int64_t>(kPictures, 9), options, epoch));
+    ASSERT_EQ(drawn.size(), 40u);
+    for (const int64_t picture : drawn) rare += picture < kPictures / 10 ? 1 : 0;
+  }
+  EXPECT_NEAR(rare, 1000, 5 * 22);  // 2000 draws, standard deviation 22
+}
+
+TEST_F(Plan, EvaluationSharesEveryPictureOnce) {
+  const std::vector<int64_t> pictures = first(11);
+  std::vector<int64_t> all;
+  for (int rank = 0; rank < 4; ++rank) {
+    for (const auto& batch : plan_evaluation(pictures, 2, rank, 4)) {
+      EXPECT_LE(batch.size(), 2u);
+      EXPECT_FALSE(batch.empty());
+      all.insert(all.end(), batch.begin(), batch.end());
+    }
+  }
+  EXPECT_EQ(all, pictures);
+  EXPECT_TRUE(plan_evaluation({5}, 2, 3, 4).empty());
+}
+
+}  // namespace
+}  // namespace dbps::data
