@@ -33,15 +33,31 @@ struct Config {
   report::ReportOptions report;
 };
 
-// Reads a file, its `base` chain, then `overrides` ("table.key=value", value as TOML or a bare word).
-// Throws ConfigError with file, line and the nearest known key or the allowed range.
+// Reads a file, its `base` chain, then `overrides` ("table.key=value", value as TOML or a bare
+// word). Throws ConfigError with file, line and the nearest known key or the allowed range.
+//
+// A file's [[task]] tables replace those of its base as a whole; an override reaches one as
+// "task.<name>.<key>". Of a relative path, the file's own folder is searched first, then the
+// working folder; what is found becomes absolute, what is not stays as written (`experiment.output`
+// is always relative to the working folder). `name` of parse() stands for the file.
 Config load(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 Config parse(const std::string& toml, const std::string& name,
              const std::vector<std::string>& overrides);
 
-// The whole configuration as TOML that load() reads back to the same. `comments`: what each key means,
-// its range, and whether a resumed run may change it (`train --print-config`).
+// The whole configuration as TOML that load() reads back to the same. `comments`: what each key
+// means, its range, and whether a resumed run may change it (`train --print-config`).
 std::string to_toml(const Config& config, bool comments);
+
+// experiment.name with {seed}, {fold} and {job} filled in. Throws ConfigError for {job} without a
+// job.
+std::string expand_name(const Config& config, const std::string& job);
+
+// Whether a key or "task.<name>.<key>" is known: throws ConfigError with the nearest when not.
+void check_key(const Config& config, const std::string& key);
+
+// Values of `now` that mean "resolve at the start" (threads = 0, device = "auto") become those that
+// `before`, a resolved configuration, resolved them to. Call before resume_conflicts.
+void keep_resolved(const Config& before, Config& now);
 
 // A change that a resume refuses: key, value then, value now.
 struct Difference {
@@ -49,11 +65,14 @@ struct Difference {
   std::string before;
   std::string now;
 };
-// Keys that differ and that a resumed run may not change, except those in `accepted`.
+// Keys that differ and that a resumed run may not change, except those in `accepted` ("task"
+// accepts other tasks). A value of `now` that means "resolve at the start" does not differ from
+// any. Throws ConfigError when `accepted` names a key that does not exist.
 std::vector<Difference> resume_conflicts(const Config& before, const Config& now,
                                          const std::vector<std::string>& accepted);
 
-// Keys and values that the schema foresees and this program does not do yet ("distributed.patch_group").
+// Keys and values that the schema foresees and this program does not do yet
+// ("distributed.patch_group").
 std::vector<std::string> unsupported();
 
 }  // namespace dbps::config

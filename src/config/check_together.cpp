@@ -1,0 +1,178 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "config/schema.h"
+
+namespace dbps::config {
+namespace {
+
+using Where = std::function<std::string(const std::string& key)>;
+
+[[noreturn]] void refuse(const Where& where, const std::string& key, const std::string& why) {
+  throw ConfigError(fmt::format("{}: {} {}", where(key), key, why));
+}
+
+void check_pictures(const Config& config, const Where& where) {
+  const data::DataOptions& data = config.data;
+  if (data.store.empty()) refuse(where, "data.store", "is missing: the folder of a store");
+  if (!data.mean.empty() && data.mean.size() != static_cast<size_t>(config.encoder.channels)) {
+    refuse(where, "data.mean",
+           fmt::format("must have encoder.channels = {} numbers", config.encoder.channels));
+  }
+  if (!data.std.empty() && data.std.size() != static_cast<size_t>(config.encoder.channels)) {
+    refuse(where, "data.std",
+           fmt::format("must have encoder.channels = {} numbers", config.encoder.channels));
+  }
+  if (data.resize == data::Resize::kExact) {
+    for (const auto& [key, size] :
+         {std::pair{"data.height", data.height}, {"data.width", data.width}}) {
+      if (size == 0)
+        refuse(where, key, "must be a whole number from 1 on with data.resize = \"exact\"");
+    }
+  }
+  const int64_t longest = std::max(data.height, data.width);
+  if (data.resize == data::Resize::kLongest && longest == 0) {
+    refuse(where, "data.height", "or data.width must be at least 1 with data.resize = \"longest\"");
+  }
+  if (config.selection.method == "whole") return;
+
+  if (data.patch_size == 0) {
+    refuse(where, "data.patch_size",
+           fmt::format("must be a whole number from 1 on with selection.method = \"{}\"",
+                       config.selection.method));
+  }
+  const bool exact = data.resize == data::Resize::kExact;
+  if (exact && (data.patch_size > data.height || data.patch_size > data.width)) {
+    refuse(where, "data.patch_size",
+           fmt::format("= {} is larger than the picture (data.height = {}, data.width = {})",
+                       data.patch_size, data.height, data.width));
+  }
+  if (data.resize == data::Resize::kLongest && data.patch_size > longest) {
+    refuse(where, "data.patch_size",
+           fmt::format("= {} is larger than the longest side, {}", data.patch_size, longest));
+  }
+}
+
+void check_selection(const Config& config, const Where& where) {
+  const selection::SelectionOptions& selection = config.selection;
+  const bool chooses = selection.method != "all" && selection.method != "whole";
+  if (chooses && selection.salient == 0) {
+    refuse(where, "selection.salient",
+           fmt::format("(M) must be a whole number from 1 on with selection.method = \"{}\"",
+                       selection.method));
+  }
+  if (selection.method != "dbps" && selection.sub_salient > 0) {
+    refuse(where, "selection.sub_salient",
+           fmt::format(
+               "(S) = {} must be 0 with selection.method = \"{}\", which keeps no second buffer",
+               selection.sub_salient, selection.method));
+  }
+}
+
+void check_model(const Config& config, const Where& where) {
+  const model::AggregatorOptions& aggregator = config.aggregator;
+  for (const auto& [key, width] : {std::pair{"aggregator.key_width", aggregator.key_width},
+                                   {"aggregator.value_width", aggregator.value_width}}) {
+    if (aggregator.heads * width > 65536) {
+      refuse(where, key,
+             fmt::format("= {} times aggregator.heads = {} must be at most 65536", width,
+                         aggregator.heads));
+    }
+  }
+  if (aggregator.tokens != 0 && aggregator.tokens < static_cast<int64_t>(config.tasks.size())) {
+    refuse(where, "aggregator.tokens",
+           fmt::format("= {} must be 0 or at least one a task ({})", aggregator.tokens,
+                       config.tasks.size()));
+  }
+  if (config.training.reset_heads && config.training.initial_weights.empty()) {
+    refuse(where, "training.reset_heads", "needs training.initial_weights");
+  }
+}
+
+void check_task(const model::TaskOptions& task, const Where& where) {
+  const std::string prefix = "task." + task.name + ".";
+  const int64_t count =
+      task.classes.empty() ? task.num_classes : static_cast<int64_t>(task.classes.size());
+  if (task.kind == model::TaskKind::kMulticlass && count == 1) {
+    refuse(where, prefix + "classes", "must be at least 2 for kind = \"multiclass\"");
+  }
+  if (task.kind == model::TaskKind::kBinary && count > 2) {
+    refuse(where, prefix + "classes", "must be at most 2 for kind = \"binary\"");
+  }
+  const int64_t weights = static_cast<int64_t>(task.class_weights.size());
+  if (weights > 0 && count > 0 && weights != count) {
+    refuse(where, prefix + "class_weights",
+           fmt::format("has {} numbers for {} classes", weights, count));
+  }
+  if (weights > 0 && *std::max_element(task.class_weights.begin(), task.class_weights.end()) == 0) {
+    refuse(where, prefix + "class_weights", "must not be all 0");
+  }
+}
+
+void check_tasks(const Config& config, const Where& where) {
+  if (config.tasks.empty()) refuse(where, "task", "is missing: a table [[task]] with a name");
+  std::set<std::string> names;
+  bool any_weight = false;
+  for (const model::TaskOptions& task : config.tasks) {
+    if (!names.insert(task.name).second) {
+      refuse(where, "task." + task.name + ".name", "is given to two tasks");
+    }
+    check_task(task, where);
+    any_weight = any_weight || task.weight > 0;
+  }
+  if (!any_weight)
+    refuse(where, "task." + config.tasks[0].name + ".weight",
+           "must be above 0 for one task at least");
+
+  const std::string& monitor = config.validation.monitor;
+  const size_t dot = monitor.find('.');
+  if (dot != std::string::npos && names.count(monitor.substr(0, dot)) == 0) {
+    refuse(where, "validation.monitor",
+           fmt::format("= \"{}\" names a task that is not there", monitor));
+  }
+}
+
+void check_run(const Config& config, const Where& where) {
+  const std::string& name = config.experiment.name;
+  if (name.empty()) refuse(where, "experiment.name", "is missing: the name of the run's folder");
+  if (name == "." || name == ".." || name.find('/') != std::string::npos) {
+    refuse(where, "experiment.name", fmt::format("= \"{}\" must be one folder's name", name));
+  }
+  for (size_t open = name.find('{'); open != std::string::npos; open = name.find('{', open + 1)) {
+    const std::string field = name.substr(open, name.find('}', open) - open + 1);
+    if (field != "{seed}" && field != "{fold}" && field != "{job}") {
+      refuse(
+          where, "experiment.name",
+          fmt::format("= \"{}\" may hold {{seed}}, {{fold}} and {{job}}, no other braces", name));
+    }
+  }
+  const training::TrainingOptions& training = config.training;
+  if (training.epochs == 0)
+    refuse(where, "training.epochs", "is missing: a whole number from 1 on");
+  if (training.micro_batches > training.batch_size_global) {
+    refuse(where, "training.micro_batches",
+           fmt::format("= {} must be at most training.batch_size_global = {}",
+                       training.micro_batches, training.batch_size_global));
+  }
+  if (config.optimizer.warmup_steps == 0 &&
+      config.optimizer.warmup_epochs > static_cast<double>(training.epochs)) {
+    refuse(where, "optimizer.warmup_epochs",
+           fmt::format("= {} is longer than the run (training.epochs = {}); its range is 0 to {}",
+                       config.optimizer.warmup_epochs, training.epochs, training.epochs));
+  }
+}
+
+}  // namespace
+
+void check_together(const Config& config, const Where& where) {
+  check_run(config, where);
+  check_pictures(config, where);
+  check_tasks(config, where);
+  check_selection(config, where);
+  check_model(config, where);
+}
+
+}  // namespace dbps::config

@@ -1,0 +1,72 @@
+// Every key that a configuration may hold, one line a key: schema_*.cpp. All else in this room
+// (reading, writing, resume, what is still to come) walks this table.
+#pragma once
+
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "config/value.h"
+
+namespace dbps::config {
+
+// Whether a resumed run may have another value. kFixed: what the run computes depends on it.
+enum class Resume { kFixed, kFree };
+
+struct Key {
+  std::string table;  // "data"; "task" for the keys of each [[task]]
+  std::string name;
+  std::string allowed;  // "a whole number from 0 on"
+  Resume resume = Resume::kFixed;
+  std::string doc;
+
+  // Bound to a field of the options; `task` is the index in Config::tasks and ignored elsewhere.
+  // `set` returns why it refuses ("must be ..."), or "".
+  std::function<std::string(Config&, size_t task, const Value&)> set;
+  std::function<Value(const Config&, size_t task)> get;
+
+  // A value that means "resolve it at the start of the run": no conflict on resume.
+  std::optional<Value> automatic;
+  // A file or folder: a relative one is looked for beside the configuration, then here.
+  bool is_path = false;
+  // Foreseen but not built yet: the whole key (only its default is accepted), or some values of it
+  // ("*.pth": texts that end so).
+  bool planned = false;
+  std::vector<std::string> planned_values;
+
+  std::string full_name() const { return table + "." + name; }
+};
+
+// In the order in which they are written. Built on first use; any thread may read.
+const std::vector<Key>& schema();
+// The tables, in that order, without repeats.
+const std::vector<std::string>& tables();
+const Key* find_key(const std::string& table, const std::string& name);
+
+// One of the kinds that a registry of another room knows by name. A kind that has keys of its own
+// lists them in a table [<table>.<kind>] by `own_keys`.
+struct Kind {
+  const char* table;  // "selection", "encoder" or "aggregator"
+  const char* name;
+  bool built;
+  void (*own_keys)(std::vector<Key>&);  // nullptr: none
+};
+const std::vector<Kind>& kinds();
+
+// What each file of the schema adds.
+void add_run_keys(std::vector<Key>& keys);          // experiment
+void add_data_keys(std::vector<Key>& keys);         // data, augment, drop
+void add_model_keys(std::vector<Key>& keys);        // selection, encoder, aggregator, task
+void add_training_keys(std::vector<Key>& keys);     // optimizer, training, validation, checkpoint
+void add_distributed_keys(std::vector<Key>& keys);  // distributed, report
+
+// What single keys cannot see: a patch larger than the picture, a second buffer for a method
+// without one, what is missing. `where` gives file and line of a key, or of the whole. Throws
+// ConfigError.
+void check_together(const Config& config,
+                    const std::function<std::string(const std::string& key)>& where);
+
+}  // namespace dbps::config
