@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,18 +11,38 @@ namespace dbps::report {
 
 // Outputs of one task for n pictures; rows without a label are left out by the caller.
 struct TaskOutputs {
-  std::string kind;                          // "multiclass" | "multilabel" | "binary"
-  std::vector<std::string> classes;          // C names; binary: the two classes
+  std::string kind;                                // "multiclass" | "multilabel" | "binary"
+  std::vector<std::string> classes;                // C names; binary: the two classes
   std::vector<std::vector<double>> probabilities;  // n x C (binary: n x 1, of the positive class)
-  std::vector<std::vector<double>> labels;   // n x 1 class index; multilabel: n x C of 0 / 1
+  std::vector<std::vector<double>> labels;         // n x 1 class index; multilabel: n x C of 0 / 1
 };
 
 // accuracy, auc (macro one-vs-rest for C > 2; absent when undefined), macro_f1, balanced_accuracy,
 // kappa, quadratic_kappa; multilabel: exact_match, auc, macro_f1 at 0.5. Equal to scikit-learn's to
 // 1e-9, ties counted half.
+//
+// A picture's prediction is its first most probable class; binary and multilabel: probability >
+// 0.5. Where scikit-learn refuses, this goes on with what is defined: auc is the mean over the
+// classes of which the split holds both pictures with and without; kappa is absent when truth and
+// prediction are one and the same class throughout. quadratic_kappa weighs by the distance of class
+// indices (labels=range(C)). No pictures: no metrics. Throws RuntimeFault when a probability is not
+// finite.
 std::map<std::string, double> compute_metrics(const TaskOutputs& outputs);
 
 // rows: truth, columns: prediction. Multiclass and binary.
 std::vector<std::vector<int64_t>> confusion(const TaskOutputs& outputs);
+
+// The probability that a picture with the label scores above one without, ties counted half;
+// nothing when one of the two kinds is missing. Scores must be finite.
+std::optional<double> roc_auc(const std::vector<double>& scores, const std::vector<bool>& positive);
+
+// One class against the rest, from a confusion matrix; 0 where nothing was found or predicted.
+struct ClassFigures {
+  int64_t pictures = 0;  // whose truth it is
+  double precision = 0;
+  double recall = 0;
+  double f1 = 0;
+};
+std::vector<ClassFigures> class_figures(const std::vector<std::vector<int64_t>>& confusion);
 
 }  // namespace dbps::report
