@@ -152,18 +152,24 @@ void copy_row(const uint8_t* source, int64_t stride, uint8_t* target, int64_t pl
 Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
   const Picture& entry = dataset.pictures()[picture];
   const store::Bag& stored = dataset.store(entry.store).bag(entry.bag);
+  HostBag bag;
+  bag.picture = picture;
+  bag.id = entry.id;
+  bag.sample = entry.sample;
+  bag.source_width = stored.width;
+  bag.source_height = stored.height;
+  return plan_cut(std::move(bag), options);
+}
+
+Cut plan_cut(HostBag bag, const LoaderOptions& options) {
   Cut cut;
   cut.jitter_per = options.augment.jitter_per;
-  cut.bag.picture = picture;
-  cut.bag.id = entry.id;
-  cut.bag.sample = entry.sample;
-  cut.bag.source_width = stored.width;
-  cut.bag.source_height = stored.height;
-  cut.resized = resized(options.data, {stored.width, stored.height});
+  cut.bag = std::move(bag);
+  cut.resized = resized(options.data, {cut.bag.source_width, cut.bag.source_height});
 
   const auto seed = static_cast<uint64_t>(options.seed);
   const auto epoch = static_cast<uint64_t>(options.epoch);
-  RandomStream augment(seed, Purpose::kAugment, epoch, entry.sample);
+  RandomStream augment(seed, Purpose::kAugment, epoch, cut.bag.sample);
   Jitter jitter;
   if (options.training) {
     jitter = draw_jitter(augment, options.augment);
@@ -175,7 +181,7 @@ Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& optio
     cut.bag.index.resize(static_cast<size_t>(n));
     std::iota(cut.bag.index.begin(), cut.bag.index.end(), 0);
   } else {
-    RandomStream drop(seed, Purpose::kDrop, epoch, entry.sample);
+    RandomStream drop(seed, Purpose::kDrop, epoch, cut.bag.sample);
     cut.bag.index = drop.choose(n, kept_patches(options.drop.ratio, n, options.salient));
   }
   describe_bag(cut);

@@ -36,6 +36,8 @@ struct Cut {
 
 // A function of seed, epoch and picture.
 Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
+// The same for a bag of which only picture, id, sample and source size are known.
+Cut plan_cut(HostBag bag, const LoaderOptions& options);
 
 // Writes the kept patches of a resized picture: `pixels` (n, C, h, w), `inside` (n, 4). Pixels from
 // outside the picture are 0. Returns the bytes copied.

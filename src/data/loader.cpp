@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "data/cut.h"
 #include "data/grid.h"
 #include "image/codec.h"
@@ -87,60 +88,89 @@ image::Image read_picture(const Dataset& dataset, const Cut& cut, const LoaderOp
 }
 
 // Everything but pixels.
-Filling start_batch(const Dataset& dataset, const std::vector<int64_t>& pictures,
-                    const LoaderOptions& options) {
+Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
   Filling filling;
   HostBatch& batch = filling.batch;
   batch.offsets = {0};
   int64_t width = options.data.patch_size > 0 ? options.data.patch_size : options.data.width;
   int64_t height = options.data.patch_size > 0 ? options.data.patch_size : options.data.height;
-  for (const int64_t picture : pictures) {
-    Cut cut = plan_cut(dataset, picture, options);
-    if (filling.cuts.empty()) {
-      width = cut.grid.patch_width;
-      height = cut.grid.patch_height;
-    }
+  if (!cuts.empty()) {
+    width = cuts.front().grid.patch_width;
+    height = cuts.front().grid.patch_height;
+  }
+  for (const Cut& cut : cuts) {
     if (cut.grid.patch_width != width || cut.grid.patch_height != height) {
       throw ConfigError(
           fmt::format("whole pictures of different sizes ('{}' and '{}') cannot share a batch: set "
                       "data.resize = \"exact\"",
-                      filling.cuts.front().bag.id, cut.bag.id));
+                      cuts.front().bag.id, cut.bag.id));
     }
     batch.bags.push_back(cut.bag);
     batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
     batch.jitter.insert(batch.jitter.end(), cut.jitter.begin(), cut.jitter.end());
-    filling.cuts.push_back(std::move(cut));
   }
   const auto host = at::TensorOptions().pinned_memory(options.pin_memory);
   batch.pixels =
       at::empty({batch.offsets.back(), options.channels, height, width}, host.dtype(at::kByte));
   batch.inside = at::empty({batch.offsets.back(), 4}, at::kInt);
-  filling.failures.resize(pictures.size());
-  filling.unfinished = pictures.size();
+  filling.failures.resize(cuts.size());
+  filling.unfinished = cuts.size();
   filling.bytes = static_cast<int64_t>(batch.pixels.nbytes());
+  filling.cuts = std::move(cuts);
   return filling;
 }
 
-// Writes rows, and entries of the jitter, that belong to this picture alone.
-PictureCost fill_picture(const Dataset& dataset, const LoaderOptions& options, Filling& filling,
-                         size_t slot) {
-  PictureCost cost;
+Filling start_batch(const Dataset& dataset, const std::vector<int64_t>& pictures,
+                    const LoaderOptions& options) {
+  std::vector<Cut> cuts;
+  for (const int64_t picture : pictures) cuts.push_back(plan_cut(dataset, picture, options));
+  return start_batch(std::move(cuts), options);
+}
+
+// Writes rows, and entries of the jitter, that belong to this picture alone. Returns bytes copied.
+int64_t place_picture(const image::Image& picture, const LoaderOptions& options, Filling& filling,
+                      size_t slot) {
   HostBatch& batch = filling.batch;
   const Cut& cut = filling.cuts[slot];
-  const image::Image picture = read_picture(dataset, cut, options, cost);
   const int64_t first = batch.offsets[slot];
   uint8_t* pixels = batch.pixels.data_ptr<uint8_t>() +
                     first * options.channels * cut.grid.patch_width * cut.grid.patch_height;
-  cost.bytes_copied =
+  const int64_t copied =
       cut_patches(picture, cut, pixels, batch.inside.data_ptr<int32_t>() + first * 4);
   const std::vector<Jitter> jitter = measure_jitter(picture, cut);
   const auto at =
       options.augment.jitter_per == JitterPer::kPatch ? first : static_cast<int64_t>(slot);
   std::copy(jitter.begin(), jitter.end(), batch.jitter.begin() + at);
+  return copied;
+}
+
+PictureCost fill_picture(const Dataset& dataset, const LoaderOptions& options, Filling& filling,
+                         size_t slot) {
+  PictureCost cost;
+  const image::Image picture = read_picture(dataset, filling.cuts[slot], options, cost);
+  cost.bytes_copied = place_picture(picture, options, filling, slot);
   return cost;
 }
 
 }  // namespace
+
+HostBatch cut_picture(const image::Image& picture, const std::string& id, LoaderOptions options) {
+  options.training = false;
+  HostBag bag;
+  bag.id = id;
+  bag.sample = stable_hash(id.data(), id.size());
+  bag.source_width = picture.width;
+  bag.source_height = picture.height;
+  std::vector<Cut> cuts = {plan_cut(std::move(bag), options)};
+  const Size size = cuts.front().resized;
+  Filling filling = start_batch(std::move(cuts), options);
+  if (size.width == picture.width && size.height == picture.height) {
+    place_picture(picture, options, filling, 0);
+  } else {
+    place_picture(image::resize(picture, size.width, size.height), options, filling, 0);
+  }
+  return std::move(filling.batch);
+}
 
 PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
   const Picture& entry = dataset.pictures()[picture];

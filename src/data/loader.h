@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "data/batch.h"
 #include "data/dataset.h"
 #include "data/options.h"
+#include "image/image.h"
 
 namespace dbps::data {
 
@@ -34,6 +36,9 @@ struct PatchCount {
   int64_t kept = 0;
 };
 PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
+
+// A decoded, upright picture that is in no store, as evaluation sees it: one bag, all its patches.
+HostBatch cut_picture(const image::Image& picture, const std::string& id, LoaderOptions options);
 
 // Hands out the batches of `batches` (each a list of pictures()-indices, possibly empty) in order.
 // What a batch holds depends on seed, epoch and picture alone, never on threads or prefetch. At
