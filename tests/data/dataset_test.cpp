@@ -1,5 +1,6 @@
 #include "data/dataset.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -182,7 +183,7 @@ TEST_F(DatasetTest, ValidationIsDrawnStratifiedFromTheTrainingPictures) {
   std::vector<std::string> names;
   std::string text = "id,label,split\n";
   for (int i = 0; i < 60; ++i) {
-    names.push_back("p" + std::to_string(100 + i));
+    names.push_back(fmt::format("p{}", 100 + i));
     text += names.back() + (i % 3 == 0 ? ",x" : ",y") + (i < 30 ? ",train\n" : ",test\n");
   }
   store(names);
@@ -204,7 +205,7 @@ TEST_F(DatasetTest, ValidationIsDrawnStratifiedFromTheTrainingPictures) {
 TEST(Stratify, KeepsGroupsWholeAndSharesEqual) {
   std::vector<SplitItem> items;
   for (int i = 0; i < 300; ++i) {
-    items.push_back({i % 2, i < 150 ? "patient " + std::to_string(i / 5) : ""});
+    items.push_back({i % 2, i < 150 ? fmt::format("patient {}", i / 5) : ""});
   }
   const std::vector<int64_t> parts = stratify(items, {0.2, 0.2, 0.2, 0.2, 0.2}, 3);
   std::map<std::string, std::set<int64_t>> parts_of_group;

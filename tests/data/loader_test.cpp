@@ -1,6 +1,7 @@
 #include "data/loader.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -113,7 +114,7 @@ std::vector<Pixel> jitter_whole(const image::Image& picture, const Jitter& jitte
 TEST_F(LoaderTest, KeptPatchesAreThoseOfTheAugmentedWholePicture) {
   NamedPictures pictures;
   for (int i = 0; i < 8; ++i) {
-    pictures.emplace_back("p" + std::to_string(i), random_picture(70 + 5 * i, 50 + i, i));
+    pictures.emplace_back(fmt::format("p{}", i), random_picture(70 + 5 * i, 50 + i, i));
   }
   open(pictures);
   options_.augment = {0.4, 0.4, 0.4, 0.3, JitterPer::kBag, 9};
@@ -272,7 +273,7 @@ TEST_F(LoaderTest, DroppedPatchesAreNeverCopied) {
 TEST_F(LoaderTest, ThreadsPrefetchAndNeighboursChangeNothing) {
   NamedPictures pictures;
   for (int i = 0; i < 12; ++i) {
-    pictures.emplace_back("p" + std::to_string(10 + i), random_picture(40 + 7 * i, 64, i));
+    pictures.emplace_back(fmt::format("p{}", 10 + i), random_picture(40 + 7 * i, 64, i));
   }
   open(pictures);
   options_.drop.ratio = "0.4";

@@ -1,5 +1,6 @@
 #include "data/plan.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,7 +28,7 @@ class Plan : public ::testing::Test {
     NamedPictures pictures;
     std::string labels = "id,label\n";
     for (int i = 0; i < kPictures; ++i) {
-      const std::string id = "p" + std::to_string(100 + i);
+      const std::string id = fmt::format("p{}", 100 + i);
       pictures.emplace_back(id, random_picture(2, 2, 1));
       labels += id + (i < kPictures / 10 ? ",rare\n" : ",common\n");
     }
