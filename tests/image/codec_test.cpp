@@ -131,6 +131,18 @@ TEST(Decode, RefusesEveryTruncation) {
   }
 }
 
+// A strip said to be shorter than it is: its JPEG ends early, of which libtiff only warns.
+TEST(Decode, RefusesATiffWhoseJpegEndsEarly) {
+  std::vector<uint8_t> bytes = sample("jpeg.tif");
+  const std::vector<uint8_t> strip_byte_counts = {0x17, 0x01, 4, 0, 1, 0, 0, 0};
+  const auto entry =
+      std::search(bytes.begin(), bytes.end(), strip_byte_counts.begin(), strip_byte_counts.end());
+  ASSERT_NE(entry, bytes.end());
+  ASSERT_GT(entry[8], 40);
+  entry[8] = static_cast<uint8_t>(entry[8] - 40);
+  EXPECT_THAT(error_of(bytes), HasSubstr("damaged TIFF"));
+}
+
 TEST(Decode, FlippedBytesGiveAPictureOrADataError) {
   DecodeOptions options;
   options.max_pixels = 1e6;
