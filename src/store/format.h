@@ -25,6 +25,7 @@ struct Settings {
   int quality = 90;  // of kJpeg
   int channels = 3;
   std::string pixel_type = "uint8";
+  int64_t longest = 0;    // side that larger pictures were shrunk to at ingest; 0: none were
   int64_t tile_size = 0;  // kind = tiles
   double mpp = 0.0;       // microns per pixel; 0: unknown
 

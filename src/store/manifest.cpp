@@ -20,13 +20,10 @@ using nlohmann::json;
 constexpr const char* kFormat = "dbps-store";
 
 json to_json(const Settings& settings) {
-  return {{"kind", kind_name(settings.kind)},
-          {"codec", codec_name(settings.codec)},
-          {"quality", settings.quality},
-          {"channels", settings.channels},
-          {"pixel_type", settings.pixel_type},
-          {"tile_size", settings.tile_size},
-          {"mpp", settings.mpp}};
+  return {{"kind", kind_name(settings.kind)},  {"codec", codec_name(settings.codec)},
+          {"quality", settings.quality},       {"channels", settings.channels},
+          {"pixel_type", settings.pixel_type}, {"longest", settings.longest},
+          {"tile_size", settings.tile_size},   {"mpp", settings.mpp}};
 }
 
 Settings settings_from_json(const json& value) {
@@ -36,6 +33,7 @@ Settings settings_from_json(const json& value) {
   settings.quality = value.at("quality");
   settings.channels = value.at("channels");
   settings.pixel_type = value.at("pixel_type");
+  settings.longest = value.at("longest");
   settings.tile_size = value.at("tile_size");
   settings.mpp = value.at("mpp");
   return settings;

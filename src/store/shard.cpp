@@ -87,6 +87,7 @@ void write_settings(hid_t file, const Settings& settings) {
   write_attribute<int64_t>(file, "quality", settings.quality);
   write_attribute<int64_t>(file, "channels", settings.channels);
   write_attribute<std::string>(file, "pixel_type", settings.pixel_type);
+  write_attribute<int64_t>(file, "longest", settings.longest);
   write_attribute<int64_t>(file, "tile_size", settings.tile_size);
   write_attribute<double>(file, "mpp", settings.mpp);
   write_attribute<std::string>(file, "tool_version", DBPS_VERSION);
@@ -107,6 +108,7 @@ Settings read_settings(hid_t file) {
   settings.quality = static_cast<int>(read_attribute<int64_t>(file, "quality"));
   settings.channels = static_cast<int>(read_attribute<int64_t>(file, "channels"));
   settings.pixel_type = read_attribute<std::string>(file, "pixel_type");
+  settings.longest = read_attribute<int64_t>(file, "longest");
   settings.tile_size = read_attribute<int64_t>(file, "tile_size");
   settings.mpp = read_attribute<double>(file, "mpp");
   return settings;

@@ -1,0 +1,53 @@
+// Pictures into a store: parallel over files, restartable, each picture decoded once to see that it
+// is whole.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ingest/options.h"
+#include "ingest/sources.h"
+
+namespace dbps::ingest {
+
+struct Progress {
+  int64_t done = 0;  // pictures, those skipped and failed included
+  int64_t total = 0;
+  uint64_t source_bytes = 0;  // read so far
+  double seconds = 0.0;
+  double seconds_left = 0.0;
+};
+// Called from the working threads, one at a time.
+using ProgressCallback = std::function<void(const Progress&)>;
+
+struct FailedSource {
+  std::string id;
+  std::filesystem::path path;
+  std::string reason;
+};
+
+struct Summary {
+  int64_t kept = 0;                  // new in the store
+  int64_t skipped = 0;               // already there, and whole
+  std::vector<FailedSource> failed;  // in id order
+  uint64_t source_bytes = 0;         // of the pictures kept
+  uint64_t stored_bytes = 0;
+  std::map<std::string, int64_t>
+      modes;  // other than plain RGB: "palette", "CMYK", "rotated (EXIF)"
+  int64_t labels_added = 0;
+  double seconds = 0.0;
+};
+
+// Adds what the store does not have yet, then labels.csv (rows that are there stay as they are) and
+// failed.csv (path, reason; absent when nothing failed). A picture that cannot be used is left out
+// and listed in the summary. When nothing at all could be kept no store is made. Throws ConfigError
+// and DataError as store::Writer does, RuntimeFault when the disk fails; what was ingested until
+// then is kept for the next call.
+Summary ingest(const SourceList& sources, const std::filesystem::path& store,
+               const IngestOptions& options, const ProgressCallback& progress = {});
+
+}  // namespace dbps::ingest

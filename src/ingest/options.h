@@ -1,0 +1,23 @@
+// How pictures become bags.
+#pragma once
+
+#include <cstdint>
+
+#include "store/format.h"
+
+namespace dbps::ingest {
+
+struct IngestOptions {
+  store::Codec codec = store::Codec::kKeep;
+  int quality = 90;                      // of codec jpeg, 1 .. 100
+  int64_t longest = 0;                   // pixels; pictures with a longer side are shrunk. 0: none
+  uint64_t shard_bytes = 4'000'000'000;  // encoded bytes a shard
+  int jobs = 0;                          // threads; 0: the cores this process may use
+  double max_pixels = 1e9;  // larger pictures are refused; also those in flight together
+};
+
+// What a store of these options is made with. Throws ConfigError for options that cannot go
+// together.
+store::Settings settings_of(const IngestOptions& options);
+
+}  // namespace dbps::ingest

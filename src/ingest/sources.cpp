@@ -1,0 +1,219 @@
+#include "ingest/sources.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace dbps::ingest {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// The split that a folder of this name stands for, or "".
+std::string split_of_folder(const std::string& name) {
+  static const std::map<std::string, std::string> kNames = {
+      {"train", "train"},      {"training", "train"},        {"val", "validation"},
+      {"valid", "validation"}, {"validation", "validation"}, {"test", "test"},
+      {"testing", "test"}};
+  const auto found = kNames.find(lower(name));
+  return found == kNames.end() ? "" : found->second;
+}
+
+// Paths of pictures below a folder, relative to it, in order.
+std::vector<fs::path> pictures_below(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  fs::recursive_directory_iterator entries(folder, fs::directory_options::follow_directory_symlink,
+                                           error);
+  for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
+    const bool hidden = entries->path().filename().string().starts_with(".");
+    if (hidden && entries->is_directory()) entries.disable_recursion_pending();
+    if (hidden || !has_picture_extension(entries->path()) || entries->is_directory()) continue;
+    found.push_back(entries->path().lexically_relative(folder));
+  }
+  if (error) {
+    throw ConfigError(
+        fmt::format("cannot read the folder {}: {}", folder.string(), error.message()));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// Clashes are resolved alike for all that clash, so that an id does not hang on an order.
+void set_ids(const std::vector<fs::path>& relative, std::vector<SourcePicture>& pictures) {
+  std::map<std::string, int> count;
+  for (const fs::path& path : relative) ++count[without_picture_extension(path.generic_string())];
+  for (size_t i = 0; i < relative.size(); ++i) {
+    const std::string whole = relative[i].generic_string();
+    const std::string stem = without_picture_extension(whole);
+    pictures[i].id = count[stem] == 1 ? stem : whole;
+  }
+}
+
+SourceList list_folder(const fs::path& folder) {
+  const std::vector<fs::path> relative = pictures_below(folder);
+  if (relative.empty()) {
+    throw ConfigError(
+        fmt::format("{} holds no picture (.jpg .jpeg .png .tif .tiff)", folder.string()));
+  }
+  const auto in_split = [](const fs::path& path) {
+    return path.has_parent_path() && !split_of_folder(path.begin()->string()).empty();
+  };
+  const bool splits = std::all_of(relative.begin(), relative.end(), in_split);
+  SourceList list;
+  list.columns = {"label"};
+  if (splits) list.columns.push_back("split");
+  for (const fs::path& path : relative) {
+    std::vector<std::string> folders;
+    for (const fs::path& part : path.parent_path()) folders.push_back(part.string());
+    SourcePicture picture{"", folder / path, {}};
+    const size_t level = splits ? 1 : 0;
+    picture.values.push_back(folders.size() > level ? folders[level] : "");
+    if (splits) picture.values.push_back(split_of_folder(folders[0]));
+    list.pictures.push_back(std::move(picture));
+  }
+  set_ids(relative, list.pictures);
+  return list;
+}
+
+// Below the CSV's folder where it lies there, else as it is written.
+std::string id_of_path(const std::string& written, const fs::path& folder) {
+  fs::path path = fs::path(written).lexically_normal();
+  if (path.is_absolute()) {
+    const fs::path below = path.lexically_relative(fs::absolute(folder).lexically_normal());
+    const bool inside = !below.empty() && *below.begin() != "..";
+    path = inside ? below : path.relative_path();
+  }
+  return without_picture_extension(path.generic_string());
+}
+
+SourceList list_csv(const fs::path& csv) {
+  const CsvTable table = read_csv(csv);
+  const auto path_column = table.find_column("path");
+  if (!path_column) {
+    throw DataError(fmt::format("{} has no column 'path' that names the pictures", csv.string()));
+  }
+  const auto id_column = table.find_column("id");
+  SourceList list;
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    if (i == *path_column || i == id_column || table.columns[i].empty()) continue;
+    kept.push_back(i);
+    list.columns.push_back(table.columns[i]);
+  }
+  std::map<std::string, int> line_of;
+  for (const CsvRow& row : table.rows) {
+    const std::string written = trim(row.fields[*path_column]);
+    const std::string given = id_column ? trim(row.fields[*id_column]) : "";
+    if (written.empty()) {
+      throw DataError(fmt::format("{}:{}: the path is empty", csv.string(), row.line));
+    }
+    SourcePicture picture{given.empty() ? id_of_path(written, csv.parent_path()) : given,
+                          csv.parent_path() / written,
+                          {}};
+    const auto [first, is_new] = line_of.emplace(picture.id, row.line);
+    if (!is_new) {
+      throw DataError(fmt::format(
+          "{}: lines {} and {} would both be the bag '{}': add a column 'id' that tells them apart",
+          csv.string(), first->second, row.line, picture.id));
+    }
+    for (const size_t i : kept) picture.values.push_back(trim(row.fields[i]));
+    list.pictures.push_back(std::move(picture));
+  }
+  if (list.pictures.empty()) {
+    throw ConfigError(fmt::format("{} names no picture", csv.string()));
+  }
+  return list;
+}
+
+}  // namespace
+
+bool has_picture_extension(const fs::path& path) {
+  static constexpr std::array kExtensions = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
+  const std::string extension = lower(path.extension().string());
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+}
+
+std::string without_picture_extension(const std::string& path) {
+  if (!has_picture_extension(path)) return path;
+  return path.substr(0, path.size() - fs::path(path).extension().string().size());
+}
+
+size_t SourceList::column(const std::string& name) {
+  const auto found = std::find(columns.begin(), columns.end(), name);
+  const auto place = static_cast<size_t>(found - columns.begin());
+  if (found == columns.end()) {
+    columns.push_back(name);
+    for (SourcePicture& picture : pictures) picture.values.emplace_back();
+  }
+  return place;
+}
+
+SourceList find_sources(const fs::path& source) {
+  SourceList list;
+  if (fs::is_directory(source)) {
+    list = list_folder(source);
+  } else if (!fs::exists(source)) {
+    throw ConfigError(fmt::format("{}: no such file or folder", source.string()));
+  } else if (lower(source.extension().string()) == ".csv") {
+    list = list_csv(source);
+  } else if (has_picture_extension(source)) {
+    list.columns = {"label"};
+    list.pictures.push_back({source.stem().string(), source, {""}});
+  } else {
+    throw ConfigError(fmt::format("{} is neither a folder, a CSV nor a JPEG, PNG or TIFF picture",
+                                  source.string()));
+  }
+  std::sort(list.pictures.begin(), list.pictures.end(),
+            [](const SourcePicture& a, const SourcePicture& b) { return a.id < b.id; });
+  return list;
+}
+
+int64_t add_columns(SourceList& list, const CsvTable& table) {
+  std::optional<size_t> key;
+  for (const char* name : {"id", "slide_id", "path"}) {
+    if (!key) key = table.find_column(name);
+  }
+  if (!key) {
+    throw DataError(fmt::format("{} has no column 'id' (or slide_id, path)", table.path.string()));
+  }
+  std::map<std::string, SourcePicture*> by_id;
+  for (SourcePicture& picture : list.pictures) by_id[picture.id] = &picture;
+  std::map<size_t, size_t> places;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    if (i != *key && !table.columns[i].empty()) places[i] = list.column(table.columns[i]);
+  }
+  std::map<const SourcePicture*, int> line_of;
+  int64_t unknown = 0;
+  for (const CsvRow& row : table.rows) {
+    const std::string id = trim(row.fields[*key]);
+    auto found = by_id.find(id);
+    if (found == by_id.end()) found = by_id.find(without_picture_extension(id));
+    if (found == by_id.end()) {
+      ++unknown;
+      continue;
+    }
+    const auto [first, is_new] = line_of.emplace(found->second, row.line);
+    if (!is_new) {
+      throw DataError(fmt::format("{}: lines {} and {} both speak of '{}'", table.path.string(),
+                                  first->second, row.line, found->first));
+    }
+    for (const auto& [from, to] : places) found->second->values[to] = trim(row.fields[from]);
+  }
+  return unknown;
+}
+
+}  // namespace dbps::ingest

@@ -1,0 +1,42 @@
+// Which pictures a source holds, what each is called, and what is known of it.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/csv.h"
+
+namespace dbps::ingest {
+
+struct SourcePicture {
+  std::string id;  // the path below the source without extension; with it where two would clash
+  std::filesystem::path path;
+  std::vector<std::string> values;  // of SourceList::columns; "" where nothing is known
+};
+
+struct SourceList {
+  std::vector<std::string> columns;     // of labels.csv beside the id: "label", "split", ...
+  std::vector<SourcePicture> pictures;  // in id order
+
+  // The place of a column, made with empty values when it is not there.
+  size_t column(const std::string& name);
+};
+
+// A folder: `train|val|test/<class>/*`, `<class>/*`, or pictures without classes (JPEG, PNG, TIFF
+// by extension; hidden files and folders are left out). A CSV: a column `path`, relative to its
+// folder, optionally `id`, and any others, which are labels. Or one picture. The files are not
+// opened. Throws ConfigError when there is no such source or no picture in it, DataError for a CSV
+// that is wrong; two rows with one id are named with both lines.
+SourceList find_sources(const std::filesystem::path& source);
+
+// Takes the columns of a CSV that names pictures by `id`, `slide_id` or `path` (extension
+// optional): they replace columns of the same name. Returns how many of its rows name no picture of
+// the list. Throws DataError for a CSV without such a column, or with two rows for one picture.
+int64_t add_columns(SourceList& list, const CsvTable& table);
+
+bool has_picture_extension(const std::filesystem::path& path);
+std::string without_picture_extension(const std::string& path);
+
+}  // namespace dbps::ingest
