@@ -6,6 +6,11 @@
 add_library(dbps_flags INTERFACE)
 target_compile_options(dbps_flags INTERFACE -Wall -Wextra -Werror)
 target_include_directories(dbps_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
+# LibTorch's wheel carries headers of another fmt than the one that is linked: ours are found first.
+get_target_property(_fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/first")
+file(CREATE_LINK "${_fmt_include}/fmt" "${CMAKE_BINARY_DIR}/first/fmt" SYMBOLIC)
+target_include_directories(dbps_flags SYSTEM INTERFACE "${CMAKE_BINARY_DIR}/first")
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   target_compile_definitions(dbps_flags INTERFACE _GLIBCXX_ASSERTIONS)
 endif()
