@@ -68,7 +68,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
     if(LibTorch_CUDA_INCLUDE)
       set(LibTorch_CUDA ON)
       target_include_directories(LibTorch::torch SYSTEM INTERFACE "${LibTorch_CUDA_INCLUDE}")
-      find_library(LibTorch_CUDART NAMES cudart libcudart.so.13 libcudart.so.12
+      find_library(LibTorch_CUDART NAMES cudart libcudart.so.13 libcudart.so.12 NAMES_PER_DIR
         HINTS ${_nvidia_libraries} "$ENV{CUDA_HOME}/lib64" /usr/local/cuda/lib64)
       if(LibTorch_CUDART)
         target_link_libraries(LibTorch::torch INTERFACE "${LibTorch_CUDART}")

@@ -14,11 +14,13 @@ class App;
 namespace dbps::launcher {
 
 struct Context {
-  std::string command_line;      // for provenance
-  bool json = false;             // results as JSON on standard output
+  std::string command_line;  // for provenance
+  bool json = false;         // results as JSON on standard output
   bool quiet = false;
   bool verbose = false;
-  distributed::World* world = nullptr;  // owned by main; set before a verb runs
+  // Owned by main; set before a verb that runs on ranks (the list in main.cpp), else null.
+  distributed::World* world = nullptr;
+  const char* phase = "";  // a string literal: what the verb is doing, named when memory ends
 };
 
 // Adds a verb's options to `app` and sets its callback; the callback throws on failure. `context`
