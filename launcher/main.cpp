@@ -34,7 +34,7 @@ constexpr Verb kVerbs[] = {
     {"eval", "Metrics of a checkpoint on a split", add_eval, true},
     {"predict", "Pictures, folders or a store into JSON lines", add_predict, true},
     {"report", "One self-contained HTML page of runs", add_report, false},
-    {"export", "A run's weights into one file", add_export, false},
+    {"export", "A run's weights into one file", add_export, true},
     {"doctor", "What this build and this machine have", add_doctor, false},
 };
 

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "launcher/verb.h"
 #include "launcher/verbs/verbs.h"
+#include "launcher/version.h"
 #include "training/train.h"
 
 namespace dbps::launcher {
@@ -51,6 +52,7 @@ void add_train(CLI::App& app, Context& context) {
       if (context.world->rank() == 0) fmt::print("{}", config::to_toml(request.config, true));
       return;
     }
+    request.program_version = fmt::format("{} {}", version(), commit());
     request.command_line = context.command_line;
     const std::string folder = training::train(request, *context.world);
     if (context.world->rank() == 0 && !request.dry_run) fmt::print("{}\n", folder);

@@ -35,15 +35,13 @@ std::filesystem::path RunFolder::predictions(data::Split split) const {
 
 bool RunFolder::begun() const { return std::filesystem::exists(config()); }
 
-std::string program_version() { return fmt::format("{} (commit {})", DBPS_VERSION, DBPS_COMMIT); }
-
 void write_provenance(const RunFolder& folder, const config::Config& config,
                       const data::Dataset& dataset, distributed::World& world,
-                      const std::string& command_line) {
+                      const std::string& program_version, const std::string& command_line) {
   const std::vector<std::string> hosts = world.all_gather(world.host());
   if (world.rank() != 0) return;
   Json json;
-  json["dbps"] = program_version();
+  json["dbps"] = program_version;
   json["libtorch"] = TORCH_VERSION;
   json["cpu_capability"] = at::get_cpu_capability();
   json["device"] = config.distributed.device == distributed::DeviceKind::kCuda ? "cuda" : "cpu";

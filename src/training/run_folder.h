@@ -33,9 +33,6 @@ struct RunFolder {
 // 0 writes.
 void write_provenance(const RunFolder& folder, const config::Config& config,
                       const data::Dataset& dataset, distributed::World& world,
-                      const std::string& command_line);
-
-// What identifies this build: "0.1.0 (commit abc1234)".
-std::string program_version();
+                      const std::string& program_version, const std::string& command_line);
 
 }  // namespace dbps::training

@@ -118,7 +118,8 @@ void run_session(const TrainRequest& request, const Session& session, const Earl
     write_file_atomic(folder.config(), config::to_toml(session.config, /*comments=*/false));
     log::also_to_file(folder.log());
   });
-  write_provenance(folder, session.config, session.dataset, session.world, request.command_line);
+  write_provenance(folder, session.config, session.dataset, session.world, request.program_version,
+                   request.command_line);
 
   Trainer trainer(session);
   if (earlier.state) {

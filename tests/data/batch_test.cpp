@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "data/device_jitter.h"
 #include "data/jitter.h"
-#include "support.h"
+#include "support/small_store.h"
 
 namespace dbps::data {
 namespace {

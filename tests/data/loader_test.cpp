@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "data/grid.h"
 #include "image/resize.h"
-#include "support.h"
+#include "support/small_store.h"
 #include "support/temp_folder.h"
 
 namespace dbps::data {

@@ -9,7 +9,7 @@
 #include <numeric>
 #include <set>
 
-#include "support.h"
+#include "support/small_store.h"
 #include "support/temp_folder.h"
 
 namespace dbps::data {

@@ -1,4 +1,4 @@
-// Small stores for the tests of this room.
+// Small stores of random pictures for tests.
 #pragma once
 
 #include <filesystem>
