@@ -14,8 +14,8 @@ class App;
 namespace dbps::launcher {
 
 struct Context {
-  std::string command_line;      // for provenance
-  bool json = false;             // results as JSON on standard output
+  std::string command_line;  // for provenance
+  bool json = false;         // results as JSON on standard output
   bool quiet = false;
   bool verbose = false;
   distributed::World* world = nullptr;  // owned by main; set before a verb runs
