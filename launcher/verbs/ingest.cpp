@@ -1,0 +1,173 @@
+#include "ingest/ingest.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "launcher/progress.h"
+#include "launcher/verbs/verbs.h"
+
+namespace dbps::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHelp = R"(Puts pictures into a store, or adds new ones to it.
+
+SOURCE is a folder (train|val|test/<class>/*, <class>/* or plain pictures), a CSV with a column path
+(and label, split, patient, ...), or one picture: JPEG, PNG, 8-bit TIFF. Labels go to
+STORE/labels.csv, which you may edit: rows that are there are never changed. What is in the store
+already is skipped, an ingest that was interrupted goes on, and pictures that cannot be used are listed
+in STORE/failed.csv.
+
+Examples:
+  dbps ingest pictures/ store/
+  dbps ingest list.csv store/ --codec jpeg --quality 90 --longest 4000 --jobs 16)";
+
+struct Arguments {
+  std::string source;
+  std::string store;
+  std::string labels;
+  std::string split;
+  std::string codec = "keep";
+  std::string kind = "images";
+  ingest::IngestOptions options;
+  bool resume = false;
+  bool strict = false;
+  bool reference = false;
+  double mpp = 0.0;
+  int64_t tile_size = 0;
+};
+
+void refuse_what_comes_later(const Arguments& arguments) {
+  const auto refuse = [](const std::string& option) {
+    throw ConfigError(
+        fmt::format("ingest {} is not yet supported: only pictures (--kind images)", option));
+  };
+  if (arguments.reference) refuse("--reference");
+  if (arguments.kind != "images") refuse("--kind " + arguments.kind);
+  if (arguments.mpp != 0.0) refuse("--mpp");
+  if (arguments.tile_size != 0) refuse("--tile-size");
+}
+
+void add_file(ingest::SourceList& sources, const std::string& file) {
+  if (file.empty()) return;
+  const int64_t unknown = ingest::add_columns(sources, read_csv(file));
+  if (unknown > 0) log::warning("{}: {} rows name no picture of the source", file, unknown);
+}
+
+nlohmann::json to_json(const ingest::Summary& summary) {
+  nlohmann::json failed = nlohmann::json::array();
+  for (const ingest::FailedSource& source : summary.failed) {
+    failed.push_back(
+        {{"id", source.id}, {"path", source.path.string()}, {"reason", source.reason}});
+  }
+  return {{"kept", summary.kept},
+          {"skipped", summary.skipped},
+          {"failed", failed},
+          {"source_bytes", summary.source_bytes},
+          {"stored_bytes", summary.stored_bytes},
+          {"modes", summary.modes},
+          {"labels_added", summary.labels_added},
+          {"seconds", summary.seconds}};
+}
+
+void print(const ingest::Summary& summary, const std::string& store) {
+  constexpr size_t kShown = 10;
+  for (size_t i = 0; i < std::min(kShown, summary.failed.size()); ++i) {
+    log::warning("left out: {}", summary.failed[i].reason);
+  }
+  fmt::print("{}: {} new pictures, {} read, {} stored, in {} ({:.0f} pictures/s)\n", store,
+             summary.kept, format_bytes(static_cast<double>(summary.source_bytes)),
+             format_bytes(static_cast<double>(summary.stored_bytes)),
+             format_seconds(summary.seconds),
+             static_cast<double>(summary.kept) / std::max(summary.seconds, 1e-3));
+  for (const auto& [mode, count] : summary.modes) fmt::print("  {} of them: {}\n", count, mode);
+  if (summary.labels_added > 0) {
+    fmt::print("labels.csv: {} rows added\n", summary.labels_added);
+  }
+  fmt::print("kept {}, skipped {} (in the store already), failed {}{}\n", summary.kept,
+             summary.skipped, summary.failed.size(),
+             summary.failed.empty() ? "" : fmt::format(" (listed in {}/failed.csv)", store));
+}
+
+void run(Arguments& arguments, const Context& context) {
+  refuse_what_comes_later(arguments);
+  // Threads share the work; on many ranks the first does it.
+  if (context.world != nullptr && context.world->rank() > 0) return;
+  arguments.options.codec = store::codec_of(arguments.codec);
+  ingest::settings_of(arguments.options);
+  if (arguments.resume && !fs::exists(arguments.store)) {
+    throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
+  }
+  ingest::SourceList sources = ingest::find_sources(arguments.source);
+  add_file(sources, arguments.labels);
+  add_file(sources, arguments.split);
+  log::info("{} pictures in {}", sources.pictures.size(), arguments.source);
+  ingest::Summary summary;
+  {
+    ProgressLine line("ingest", context.quiet);
+    summary = ingest::ingest(
+        sources, arguments.store, arguments.options, [&](const ingest::Progress& progress) {
+          line.update(fmt::format("{} of {} pictures, {}/s", progress.done, progress.total,
+                                  format_bytes(static_cast<double>(progress.source_bytes) /
+                                               std::max(progress.seconds, 1e-3))),
+                      static_cast<double>(progress.done) / static_cast<double>(progress.total));
+        });
+  }
+  if (context.json) {
+    fmt::print("{}\n", to_json(summary).dump());
+  } else {
+    print(summary, arguments.store);
+  }
+  if (summary.kept + summary.skipped == 0) {
+    throw DataError(fmt::format("no picture of {} could be kept; reasons in {}/failed.csv",
+                                arguments.source, arguments.store));
+  }
+  if (arguments.strict && !summary.failed.empty()) {
+    throw DataError(fmt::format("--strict: {} pictures failed; reasons in {}/failed.csv",
+                                summary.failed.size(), arguments.store));
+  }
+}
+
+}  // namespace
+
+void add_ingest(CLI::App& app, Context& context) {
+  auto arguments = std::make_shared<Arguments>();
+  app.footer(kHelp);
+  app.add_option("SOURCE", arguments->source, "A folder, a CSV or a picture")->required();
+  app.add_option("STORE", arguments->store, "The store's folder; made when it is not there")
+      ->required();
+  app.add_option("--labels", arguments->labels,
+                 "A CSV (id, slide_id or path; a column a task) in place of the folders' names");
+  app.add_option("--split", arguments->split, "A CSV (id, split or fold) for the splits");
+  app.add_option("--codec", arguments->codec, "keep (the sources' bytes as they are), jpeg or png")
+      ->check(CLI::IsMember({"keep", "jpeg", "png"}))
+      ->capture_default_str();
+  app.add_option("--quality", arguments->options.quality, "Of --codec jpeg, 1 .. 100")
+      ->capture_default_str();
+  app.add_option("--longest", arguments->options.longest,
+                 "Shrink pictures to this longest side, pixels; needs --codec jpeg or png");
+  app.add_option("--shard-size", arguments->options.shard_bytes, "Bytes a shard, e.g. 4GB")
+      ->transform(CLI::AsSizeValue(true))
+      ->default_str("4GB");
+  app.add_option("--jobs", arguments->options.jobs, "Threads; 0: one a core")
+      ->capture_default_str();
+  app.add_flag("--resume", arguments->resume,
+               "Only go on with a STORE that is there (going on is what happens anyway)");
+  app.add_flag("--strict", arguments->strict, "End with 65 when a picture could not be used");
+  app.add_option("--kind", arguments->kind, "images; tiles and features come later")
+      ->check(CLI::IsMember({"images", "tiles", "features"}))
+      ->capture_default_str();
+  app.add_flag("--reference", arguments->reference, "Comes later");
+  app.add_option("--mpp", arguments->mpp, "Comes later");
+  app.add_option("--tile-size", arguments->tile_size, "Comes later");
+  app.callback([arguments, &context] { run(*arguments, context); });
+}
+
+}  // namespace dbps::launcher

@@ -1,0 +1,221 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/csv.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "image/codec.h"
+#include "ingest/labels.h"
+#include "launcher/verbs/verbs.h"
+#include "store/reader.h"
+
+namespace dbps::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kHelp = R"(Says what is in a store: bags, sizes, codec, classes and splits.
+
+With --bag ID it tells of one bag: its size, where it came from, its labels; --picture FILE also writes
+it, upright, as PNG or JPEG.
+
+Examples:
+  dbps inspect store/
+  dbps inspect store/ --bag train/cat/007 --picture 007.png)";
+
+struct Arguments {
+  std::string store;
+  std::string bag;
+  std::string picture;
+};
+
+// What labels.csv says, for the bags that are in the store; {} without the file. A column with many
+// different values is no class, and only counted.
+json describe_labels(const store::Reader& reader) {
+  const fs::path path = ingest::labels_path(reader.folder());
+  json columns = json::object();
+  if (!fs::exists(path)) return columns;
+  const CsvTable table = read_csv(path);
+  constexpr size_t kMostClasses = 50;
+  for (size_t c = 0; c < table.columns.size(); ++c) {
+    const std::string& name = table.columns[c];
+    if (name.empty() || name == "id" || name == "slide_id" || name == "path") continue;
+    std::map<std::string, int64_t> count;
+    for (const CsvRow& row : table.rows) {
+      if (!trim(row.fields[c]).empty()) ++count[trim(row.fields[c])];
+    }
+    columns[name] = count.size() > kMostClasses ? json(count.size()) : json(count);
+  }
+  return columns;
+}
+
+json describe_store(const store::Reader& reader) {
+  std::vector<int64_t> widths, heights;
+  uint64_t bytes = 0;
+  int64_t tiles = 0;
+  for (int64_t i = 0; i < reader.num_bags(); ++i) {
+    const store::Bag& bag = reader.bag(i);
+    widths.push_back(bag.width);
+    heights.push_back(bag.height);
+    tiles += bag.tile_count;
+    for (int64_t t = 0; t < bag.tile_count; ++t) bytes += reader.tile(i, t).bytes;
+  }
+  const auto spread = [](std::vector<int64_t>& values) {
+    if (values.empty()) return json(nullptr);
+    std::sort(values.begin(), values.end());
+    return json{
+        {"min", values.front()}, {"median", values[values.size() / 2]}, {"max", values.back()}};
+  };
+  const store::Settings& settings = reader.settings();
+  json result = {{"store", reader.folder().string()},
+                 {"kind", store::kind_name(settings.kind)},
+                 {"codec", store::codec_name(settings.codec)},
+                 {"shards", reader.num_shards()},
+                 {"bags", reader.num_bags()},
+                 {"tiles", tiles},
+                 {"bytes", bytes},
+                 {"width", spread(widths)},
+                 {"height", spread(heights)},
+                 {"fingerprint", reader.fingerprint()},
+                 {"labels", describe_labels(reader)}};
+  if (settings.codec == store::Codec::kJpeg) result["quality"] = settings.quality;
+  if (settings.longest > 0) result["longest"] = settings.longest;
+  return result;
+}
+
+void print_store(const json& store) {
+  fmt::print("{}: {} {}, {} in {} shards, codec {}\n", store["store"].get<std::string>(),
+             store["bags"].dump(), store["kind"].get<std::string>(),
+             format_bytes(store["bytes"].get<double>()), store["shards"].dump(),
+             store["codec"].get<std::string>());
+  for (const char* side : {"width", "height"}) {
+    if (store[side].is_null()) continue;
+    fmt::print("{:7} {} to {} pixels, median {}\n", side, store[side]["min"].dump(),
+               store[side]["max"].dump(), store[side]["median"].dump());
+  }
+  for (const auto& [column, values] : store["labels"].items()) {
+    if (values.is_number()) {
+      fmt::print("{}: {} different values\n", column, values.dump());
+      continue;
+    }
+    fmt::print("{}:{}\n", column, values.empty() ? " empty" : "");
+    for (const auto& [value, count] : values.items()) {
+      fmt::print("  {:20} {:8}\n", value, count.get<int64_t>());
+    }
+  }
+  fmt::print("fingerprint {}\n", store["fingerprint"].get<std::string>());
+}
+
+json labels_of(const store::Reader& reader, const std::string& id) {
+  const fs::path path = ingest::labels_path(reader.folder());
+  json values = json::object();
+  if (!fs::exists(path)) return values;
+  const CsvTable table = read_csv(path);
+  for (const char* key : {"id", "slide_id", "path"}) {
+    const auto column = table.find_column(key);
+    if (!column) continue;
+    for (const CsvRow& row : table.rows) {
+      const std::string name = trim(row.fields[*column]);
+      if (name != id && ingest::without_picture_extension(name) != id) continue;
+      for (size_t c = 0; c < table.columns.size(); ++c) {
+        if (c != *column) values[table.columns[c]] = trim(row.fields[c]);
+      }
+    }
+    break;
+  }
+  return values;
+}
+
+int64_t find_bag(const store::Reader& reader, const std::string& id) {
+  const int64_t index = reader.find_bag(id);
+  if (index >= 0) return index;
+  std::vector<std::string> ids;
+  for (int64_t i = 0; i < reader.num_bags(); ++i) ids.push_back(reader.bag(i).id);
+  const std::string near = nearest(id, ids);
+  throw ConfigError(fmt::format("--bag: {} has no bag '{}'{}", reader.folder().string(), id,
+                                near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
+}
+
+json describe_bag(const store::Reader& reader, int64_t index) {
+  const store::Bag& bag = reader.bag(index);
+  const store::Source& source = reader.source(index);
+  uint64_t bytes = 0;
+  for (int64_t t = 0; t < bag.tile_count; ++t) bytes += reader.read(index, t).size();
+  return {{"id", bag.id},
+          {"width", bag.width},
+          {"height", bag.height},
+          {"tiles", bag.tile_count},
+          {"bytes", bytes},
+          {"shard", reader.shard_name(index)},
+          {"source", {{"path", source.path}, {"bytes", source.bytes}, {"hash", source.hash}}},
+          {"labels", labels_of(reader, bag.id)}};
+}
+
+void print_bag(const json& bag) {
+  fmt::print("{}: {} x {} pixels, {} in {}\n", bag["id"].get<std::string>(), bag["width"].dump(),
+             bag["height"].dump(), format_bytes(bag["bytes"].get<double>()),
+             bag["shard"].get<std::string>());
+  fmt::print("made from {} ({}, {})\n", bag["source"]["path"].get<std::string>(),
+             format_bytes(bag["source"]["bytes"].get<double>()),
+             bag["source"]["hash"].get<std::string>());
+  for (const auto& [column, value] : bag["labels"].items()) {
+    fmt::print("{}: {}\n", column, value.get<std::string>());
+  }
+}
+
+void write_picture(const store::Reader& reader, int64_t index, const fs::path& file) {
+  const std::string extension = file.extension().string();
+  if (extension != ".png" && extension != ".jpg" && extension != ".jpeg") {
+    throw ConfigError(
+        fmt::format("--picture {}: the name must end in .png or .jpg", file.string()));
+  }
+  if (reader.settings().kind != store::Kind::kImages) {
+    throw ConfigError("--picture is not yet supported for this kind of store: only images");
+  }
+  const image::Image picture = image::decode(reader.read(index), reader.bag(index).id);
+  write_file_atomic(file,
+                    extension == ".png" ? image::encode_png(picture) : image::encode_jpeg(picture));
+}
+
+void run(const Arguments& arguments, const Context& context) {
+  if (!arguments.picture.empty() && arguments.bag.empty()) {
+    throw ConfigError("--picture needs --bag ID, which names what to draw");
+  }
+  const store::Reader reader(arguments.store);
+  json result;
+  if (arguments.bag.empty()) {
+    result = describe_store(reader);
+  } else {
+    const int64_t index = find_bag(reader, arguments.bag);
+    result = describe_bag(reader, index);
+    if (!arguments.picture.empty()) write_picture(reader, index, arguments.picture);
+  }
+  if (context.json) {
+    fmt::print("{}\n", result.dump());
+  } else if (arguments.bag.empty()) {
+    print_store(result);
+  } else {
+    print_bag(result);
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Context& context) {
+  auto arguments = std::make_shared<Arguments>();
+  app.footer(kHelp);
+  app.add_option("STORE", arguments->store, "The store's folder")->required();
+  app.add_option("--bag", arguments->bag, "Tell of this bag only");
+  app.add_option("--picture", arguments->picture, "Write the bag's picture to this file");
+  app.callback([arguments, &context] { run(*arguments, context); });
+}
+
+}  // namespace dbps::launcher

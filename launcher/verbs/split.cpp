@@ -1,0 +1,128 @@
+#include "ingest/split.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/csv.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "ingest/labels.h"
+#include "launcher/verbs/verbs.h"
+#include "store/reader.h"
+
+namespace dbps::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHelp = R"(Divides a store's pictures and writes a CSV for the key data.split.
+
+Stratified by a label, patients kept whole (a column patient or case_id), the same for the same seed.
+With --folds K the CSV has a column fold: with data.fold = f, fold f is validation and the others are
+train; --test P keeps a share out of all folds.
+
+Examples:
+  dbps split store/ --validation 0.1 --test 0.2 --out splits.csv
+  dbps split store/ --folds 5 --seed 1 --out folds.csv)";
+
+struct Arguments {
+  std::string store;
+  std::string labels;
+  std::string column;
+  std::string out;
+  ingest::SplitOptions options;
+  bool force = false;
+};
+
+std::optional<size_t> any_column(const CsvTable& table, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (const auto column = table.find_column(name)) return column;
+  }
+  return std::nullopt;
+}
+
+size_t label_column(const CsvTable& table, const std::string& wanted) {
+  if (const auto column = table.find_column(wanted.empty() ? "label" : wanted)) return *column;
+  if (!wanted.empty()) {
+    const std::string near = nearest(wanted, table.columns);
+    throw ConfigError(fmt::format("{} has no column '{}'{}", table.path.string(), wanted,
+                                  near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
+  }
+  throw ConfigError(
+      fmt::format("{} has no column 'label': name one with --column", table.path.string()));
+}
+
+// The rows of the labels whose picture is in the store.
+std::vector<ingest::LabelledPicture> read_pictures(const Arguments& arguments) {
+  const store::Reader reader(arguments.store);
+  const CsvTable table = read_csv(arguments.labels.empty() ? ingest::labels_path(arguments.store)
+                                                           : fs::path(arguments.labels));
+  const auto id = any_column(table, {"id", "slide_id", "path"});
+  if (!id) throw DataError(fmt::format("{} has no column 'id'", table.path.string()));
+  const auto patient = any_column(table, {"patient", "case_id"});
+  const size_t label = label_column(table, arguments.column);
+  std::vector<ingest::LabelledPicture> pictures;
+  std::map<std::string, int> line_of;
+  for (const CsvRow& row : table.rows) {
+    std::string name = trim(row.fields[*id]);
+    if (reader.find_bag(name) < 0) name = ingest::without_picture_extension(name);
+    if (reader.find_bag(name) < 0) continue;
+    const auto [first, is_new] = line_of.emplace(name, row.line);
+    if (!is_new) {
+      throw DataError(fmt::format("{}: lines {} and {} both speak of '{}'", table.path.string(),
+                                  first->second, row.line, name));
+    }
+    pictures.push_back({name, trim(row.fields[label]), patient ? trim(row.fields[*patient]) : ""});
+  }
+  if (pictures.empty()) {
+    throw DataError(fmt::format("{} names no picture of {}", table.path.string(), arguments.store));
+  }
+  return pictures;
+}
+
+void run(const Arguments& arguments, const Context& context) {
+  const fs::path out =
+      arguments.out.empty() ? fs::path(arguments.store) / "split.csv" : fs::path(arguments.out);
+  if (fs::exists(out) && !arguments.force) {
+    throw ConfigError(fmt::format("{} is there already: --force replaces it", out.string()));
+  }
+  const auto assignments = ingest::make_split(read_pictures(arguments), arguments.options);
+  std::map<std::string, int64_t> count;
+  for (const ingest::Assignment& assignment : assignments) {
+    ++count[assignment.fold < 0 ? assignment.split : fmt::format("fold {}", assignment.fold)];
+  }
+  write_file_atomic(out, ingest::split_csv(assignments, arguments.options));
+  if (context.json) {
+    fmt::print("{}\n", nlohmann::json{{"file", out.string()}, {"pictures", count}}.dump());
+    return;
+  }
+  for (const auto& [name, pictures] : count) fmt::print("{:12} {:8}\n", name, pictures);
+  fmt::print("{}: use it with data.split = \"{}\"\n", out.string(), out.string());
+}
+
+}  // namespace
+
+void add_split(CLI::App& app, Context& context) {
+  auto arguments = std::make_shared<Arguments>();
+  app.footer(kHelp);
+  app.add_option("STORE", arguments->store, "The store's folder")->required();
+  app.add_option("--labels", arguments->labels, "CSV of labels; STORE/labels.csv by default");
+  app.add_option("--column", arguments->column, "The label to stratify by; 'label' by default");
+  app.add_option("--out", arguments->out, "The CSV to write; STORE/split.csv by default");
+  app.add_option("--validation", arguments->options.validation, "Share of validation")
+      ->capture_default_str();
+  app.add_option("--test", arguments->options.test, "Share of test")->capture_default_str();
+  app.add_option("--folds", arguments->options.folds, "Number of folds, in place of --validation");
+  app.add_option("--seed", arguments->options.seed, "Decides who goes where")
+      ->capture_default_str();
+  app.add_flag("--force", arguments->force, "Replace the CSV when it is there");
+  app.callback([arguments, &context] { run(*arguments, context); });
+}
+
+}  // namespace dbps::launcher
