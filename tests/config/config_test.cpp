@@ -179,6 +179,18 @@ TEST(Paths, AreFoundBesideTheFileFirst) {
   EXPECT_EQ(config.data.labels, "nowhere.csv");
 }
 
+TEST(Configs, AllAreWhole) {
+  const std::filesystem::path folder = std::filesystem::path(DBPS_TEST_DATA) / ".." / "configs";
+  int count = 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    if (file.path().extension() != ".toml") continue;
+    ++count;
+    EXPECT_NO_THROW(load(file.path(), {})) << file.path();
+  }
+  EXPECT_GE(count, 1);
+  EXPECT_EQ(load(folder / "demo.toml", {}).selection.sub_salient, 12);
+}
+
 TEST(ToToml, ReadsBackToTheSame) {
   RandomStream random(1, Purpose::kDemo);
   for (int i = 0; i < 200; ++i) {

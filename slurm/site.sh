@@ -1,0 +1,10 @@
+# What differs from site to site; sourced by the batch scripts. Uncomment what applies here.
+# shellcheck shell=bash disable=SC2034
+
+# module load gcc openmpi hdf5
+# export DBPS_DEPS=$HOME/dbps-deps          # one LibTorch for several clones
+# container=(apptainer exec --nv dbps.sif)  # put before the program
+
+# How ranks are started: one a task.
+launch=(srun --mpi=pmix --kill-on-bad-exit=1)
+# launch=("$DBPS_ROOT/launcher/mpirun")     # where srun and this MPI do not know each other
