@@ -134,8 +134,8 @@ class ProgramTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dbps-program-"))
-        made = run("make-demo", cls.folder / "demo", "--seed", 3, "--side", 128, "--train", 24,
-                   "--validation", 12, "--test", 12, "--digits", 3, 5, "--distractors", 4, 6)
+        made = run("make-demo", cls.folder / "demo", "--seed", 3, "--canvas", 128, "--train", 24,
+                   "--validation", 12, "--test", 12, "--digits", 4, 5, "--distractors", 4, 6)
         assert made.code == 0, made.err
         cls.store = cls.folder / "demo" / "store"
 
