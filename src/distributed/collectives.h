@@ -10,9 +10,9 @@
 
 namespace dbps::distributed {
 
-// A reduction under way. wait() returns once the tensor holds the sum and may be read on the calling
-// thread's stream; it throws RuntimeFault when the reduction failed. Destroying it without wait() is
-// allowed only when the process is ending.
+// A reduction under way. wait() returns once the tensor holds the sum and may be read on the
+// calling thread's stream; it throws RuntimeFault when the reduction failed. Destroying it without
+// wait() is allowed only when the process is ending.
 class Work {
  public:
   virtual ~Work() = default;
@@ -22,20 +22,22 @@ class Work {
 class Collectives {
  public:
   virtual ~Collectives() = default;
-  // Starts summing a contiguous fp32 or fp64 tensor in place over all ranks. Collective: every rank
-  // starts the same reductions in the same order. Threading: one thread at a time.
+  // Starts summing a contiguous fp32, fp64 or int64 tensor in place over all ranks. Collective:
+  // every rank starts the same reductions in the same order. Threading: one thread at a time.
   virtual std::unique_ptr<Work> all_reduce(at::Tensor tensor) = 0;
-  // Copies root's tensor to all, in place. Collective.
+  // Copies root's tensor, of any type and strides that are the same on all ranks, to all, in place.
+  // Collective.
   virtual void broadcast(at::Tensor tensor, int root) = 0;
   virtual const char* name() const = 0;  // "mpi", "nccl", "none"
 };
 
-// The device of this rank by its local rank. Collective. Throws ConfigError when there are more ranks
-// than GPUs on a host and share_device is off.
+// The device of this rank by its local rank, made the current one; `auto` is a GPU when every rank
+// sees one. Collective. Throws ConfigError when there are more ranks than GPUs on a host and
+// share_device is off.
 at::Device choose_device(World& world, const DistributedOptions& options);
 
-// `auto`: NCCL when every rank has a GPU of its own and this build has NCCL, else MPI; a world of one
-// gets one that does nothing. Collective. Borrows `world`.
+// `auto`: NCCL when every rank has a GPU of its own and this build has NCCL, else MPI; a world of
+// one gets one that does nothing. Collective. Borrows `world`.
 std::unique_ptr<Collectives> make_collectives(World& world, const DistributedOptions& options,
                                               at::Device device);
 

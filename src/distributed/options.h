@@ -10,12 +10,12 @@ enum class Backend { kAuto, kNccl, kMpi };
 
 struct DistributedOptions {
   DeviceKind device = DeviceKind::kAuto;
-  bool share_device = false;     // let several ranks use one GPU
+  bool share_device = false;  // let several ranks use one GPU
   Backend backend = Backend::kAuto;
-  int64_t threads = 0;           // compute threads a rank; 0: cores / ranks on the host
-  int64_t check_every = 100;     // steps between checks that all ranks hold equal weights
+  int64_t threads = 0;        // compute threads a rank; 0: cores / ranks on the host
+  int64_t check_every = 100;  // steps between checks that all ranks hold equal weights
   bool tf32 = false;
-  bool deterministic = false;    // GPU
+  bool deterministic = false;  // GPU
   double bucket_mb = 25;
   double deadline_seconds = 600;
 };

@@ -21,20 +21,21 @@ namespace dbps::distributed {
 //   reducer.finish();          // starts what no hook started (no picture here), waits for all
 //
 // Losses are scaled to the global batch before backward, so the sum is the gradient of the mean.
+// To drop a step whose backward has begun, every rank still calls finish(), then zero().
 // Not thread-safe; autograd's threads call its hooks one at a time a device.
 class GradientReducer {
  public:
-  // `extra`: tensors summed along with the gradients after the last bucket (BatchNorm sums, counts).
-  // Borrows `collectives`. Collective in the sense that every rank passes the same shapes.
+  // `extra`: tensors summed along with the gradients after the last bucket (BatchNorm sums,
+  // counts). Borrows `collectives`. Collective in the sense that every rank passes the same shapes.
   GradientReducer(std::vector<std::pair<std::string, at::Tensor>> parameters,
                   Collectives& collectives, double bucket_mb);
   ~GradientReducer();
 
-  void zero();                        // before a step
-  void expect_last(bool last);        // whether the next backward is this rank's last of the step
+  void zero();                  // before a step
+  void expect_last(bool last);  // whether the next backward is this rank's last of the step
   void finish(const std::vector<at::Tensor>& extra);  // collective
-  double seconds_waited() const;      // in the last finish()
-  int64_t bytes() const;              // of all buckets
+  double seconds_waited() const;                      // in the last finish()
+  int64_t bytes() const;                              // of all buckets
   int64_t num_buckets() const;
 
  private:

@@ -6,8 +6,9 @@
 
 namespace dbps::distributed {
 
-// A thread of its own. The main thread tells it the phase it is in and that it goes on; when nothing was
-// told for `deadline_seconds`, it logs host, rank, phase and for how long, and ends the process with 124.
+// A thread of its own. The main thread tells it the phase it is in and that it goes on; when
+// nothing was told for `deadline_seconds`, it logs host, rank, phase and for how long, and ends the
+// process with 124.
 class Watchdog {
  public:
   Watchdog(double deadline_seconds, int rank, std::string host);

@@ -1,5 +1,6 @@
-// The ranks of a run and what they tell each other outside the gradients: small, rare messages on the
-// host. Collective functions say so: every rank calls them, in the same order, from its main thread.
+// The ranks of a run and what they tell each other outside the gradients: small, rare messages on
+// the host. Collective functions say so: every rank calls them, in the same order, from its main
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -10,32 +11,36 @@
 
 namespace dbps::distributed {
 
+// Destroying it waits for all ranks. While an exception unwinds it does not, and the process has to
+// end with a code other than 0 soon: better, main calls abort().
 class World {
  public:
   virtual ~World() = default;
   virtual int rank() const = 0;
   virtual int world_size() const = 0;
-  virtual int local_rank() const = 0;   // among the ranks of this host
+  virtual int local_rank() const = 0;  // among the ranks of this host
   virtual int local_size() const = 0;
   virtual const std::string& host() const = 0;
 
-  virtual void barrier() = 0;                                              // collective
-  virtual std::string broadcast(const std::string& bytes, int root) = 0;   // collective
+  virtual void barrier() = 0;                                                 // collective
+  virtual std::string broadcast(const std::string& bytes, int root) = 0;      // collective
   virtual std::vector<std::string> all_gather(const std::string& bytes) = 0;  // collective, by rank
-  virtual int64_t max(int64_t value) = 0;                                  // collective
-  virtual std::vector<double> sum(const std::vector<double>& values) = 0;  // collective, in rank order
+  virtual int64_t max(int64_t value) = 0;                                     // collective
+  // Collective; adds in rank order.
+  virtual std::vector<double> sum(const std::vector<double>& values) = 0;
 
   // Ends every rank with `code`; for a failure that others do not know of. Never returns.
   [[noreturn]] virtual void abort(int code) = 0;
 };
 
 // MPI when a launcher started this process, else a world of one that never touches MPI. Throws
-// RuntimeFault when the MPI gives fewer threads than needed, ConfigError (with the line to type) for a
-// world of one where Slurm or PMI says there are more.
+// RuntimeFault when the MPI gives fewer threads than needed, ConfigError (with the line to type)
+// for a world of one where Slurm or PMI says there are more.
 std::unique_ptr<World> make_world();
 
-// Runs `work` on every rank; when any of them throws, all throw: the failing rank its own error, the
-// others Error with the same exit code, naming the rank and its message. Collective.
+// Runs `work` on every rank; when any of them throws, all throw: the failing rank its own error,
+// the others Error with the same exit code, naming the rank and its message. `work` itself must not
+// be collective. Collective.
 void all_or_none(World& world, const std::string& what, const std::function<void()>& work);
 
 }  // namespace dbps::distributed
