@@ -24,8 +24,8 @@ class Aggregator {
   // No gradient. With position encoding, `places` (n) int64 are places in the grid; else undefined.
   virtual at::Tensor scan_logits(const at::Tensor& embeddings_nD, const at::Tensor& places_n) = 0;
   // Tokens (B, T, D). `salient` carries gradient; `sub_salient` is detached and may be empty, as a
-  // whole (values undefined) or for single bags: absent rows are masked, never zero rows (method.md 2).
-  // Places as above, one a row of values, or undefined.
+  // whole (values undefined) or for single bags: absent rows are masked, never zero rows (method.md
+  // 2). Places as above, one a row of values, or undefined.
   virtual at::Tensor aggregate(const Ragged& salient, const Ragged& sub_salient,
                                const at::Tensor& salient_places,
                                const at::Tensor& sub_salient_places, const Forward& forward) = 0;

@@ -10,18 +10,19 @@
 
 namespace dbps::model {
 
-// Batch statistics of the BatchNorm layers, summed over the micro-batches of a step (runtime.md: the
-// micro-batch is the unit). One slot a layer, registered at construction of the model.
+// Batch statistics of the BatchNorm layers, summed over the micro-batches of a step (runtime.md:
+// the micro-batch is the unit). One slot a layer, registered at construction of the model.
 class BatchStatistics {
  public:
   // Called by a BatchNorm layer at construction; running tensors are the layer's buffers, (C).
   int64_t add_layer(at::Tensor running_mean, at::Tensor running_variance);
-  // Called by a layer in a training forward: mean and unbiased variance of `count` values a channel.
+  // Called by a layer in a training forward: mean and unbiased variance of `count` values a
+  // channel.
   void record(int64_t layer, const at::Tensor& mean, const at::Tensor& unbiased_variance,
               int64_t count);
 
-  // All layers' (count * mean, count * variance, count), flat, for the reduction over ranks; the same
-  // memory record() adds to. Undefined when there is no layer.
+  // All layers' (count * mean, count * variance, count), flat, for the reduction over ranks; the
+  // same memory record() adds to. Undefined when there is no layer.
   at::Tensor sums() const { return sums_; }
   void reset();  // zeros, before a step's first micro-batch
   // running = (1 - momentum) running + momentum * sum / count, for layers with a count.
@@ -41,8 +42,8 @@ class BatchStatistics {
 
 struct Forward {
   bool training = false;
-  std::optional<at::Generator> generator;   // dropout; owned by (seed, step, micro-batch)
-  BatchStatistics* statistics = nullptr;    // where training BatchNorm layers record; not owned
+  std::optional<at::Generator> generator;  // dropout; owned by (seed, step, micro-batch)
+  BatchStatistics* statistics = nullptr;   // where training BatchNorm layers record; not owned
 };
 
 }  // namespace dbps::model

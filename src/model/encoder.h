@@ -17,16 +17,18 @@ namespace dbps::model {
 
 // What an encoder asks of its input and gives.
 struct EncoderSpec {
-  int64_t width = 0;              // D of the embeddings
+  int64_t width = 0;  // D of the embeddings
   int64_t channels = 3;
-  int64_t min_patch = 1;          // smallest side in pixels that reaches the last layer
-  int64_t fixed_patch = 0;        // side it insists on (transformers); 0: any
-  std::vector<double> mean;       // of the input, 0 .. 1, a channel
+  int64_t min_patch = 1;     // smallest side in pixels that reaches the last layer
+  int64_t fixed_patch = 0;   // side it insists on (transformers); 0: any
+  std::vector<double> mean;  // of the input, 0 .. 1, a channel
   std::vector<double> std;
+  // Beginnings of names that its weight files may hold and that it does not use ("fc.").
+  std::vector<std::string> unused_weights;
 };
 
-// The scan's own copy of an encoder: evaluation mode (running statistics), no gradient, free to fold,
-// fuse and change layout or type. Never touches the trained encoder.
+// The scan's own copy of an encoder: evaluation mode (running statistics), no gradient, free to
+// fold, fuse and change layout or type. Never touches the trained encoder.
 class ScanEncoder {
  public:
   virtual ~ScanEncoder() = default;
@@ -45,8 +47,8 @@ class Encoder {
   virtual std::unique_ptr<ScanEncoder> make_scan_copy() = 0;
 };
 
-// Initial weights are drawn from `seed` (Purpose::kInitialize), on the CPU in fp64 then cast, so that
-// they do not depend on the device. BatchNorm layers register with `statistics`.
+// Initial weights are drawn from `seed` (Purpose::kInitialize), on the CPU in fp64 then cast, so
+// that they do not depend on the device. BatchNorm layers register with `statistics`.
 using EncoderFactory = std::function<std::unique_ptr<Encoder>(
     const EncoderOptions&, at::TensorOptions, int64_t seed, BatchStatistics& statistics)>;
 

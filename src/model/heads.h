@@ -20,8 +20,9 @@ struct TaskLabels {
 class Heads {
  public:
   // Outputs: C for multiclass and multilabel, 1 for binary. Task i reads token i (or 0 when T = 1).
-  Heads(const std::vector<TaskOptions>& tasks, int64_t width, at::TensorOptions tensor, int64_t seed);
-  at::Tensor logits(const at::Tensor& tokens_BTD, int64_t task) const;        // (B, C or 1)
+  Heads(const std::vector<TaskOptions>& tasks, int64_t width, at::TensorOptions tensor,
+        int64_t seed);
+  at::Tensor logits(const at::Tensor& tokens_BTD, int64_t task) const;  // (B, C or 1)
   // Softmax for multiclass (B, C); sigmoid for multilabel (B, C) and binary (B, 1).
   at::Tensor probabilities(const at::Tensor& logits, int64_t task) const;
   // Loss of each picture, (B), before weights: -log(softmax + epsilon) of its class for multiclass;

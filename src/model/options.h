@@ -9,21 +9,21 @@ namespace dbps::model {
 
 struct EncoderOptions {
   std::string kind = "resnet18";
-  int64_t stages = 4;          // of a ResNet, 1..4
-  int64_t channels = 3;        // 1 or 3
-  int64_t width = 512;         // D, where the encoder leaves it free (projector); 0: the encoder's own
+  int64_t stages = 4;    // of a ResNet, 1..4
+  int64_t channels = 3;  // 1 or 3
+  int64_t width = 512;   // D, where the encoder leaves it free (projector); 0: the encoder's own
   std::string projector = "auto";  // "auto": as the paper's for this encoder; "none"; "linear"
-  std::string weights;         // .safetensors with the encoder's names; "": random
+  std::string weights = "";        // .safetensors with the encoder's names; "": random
   bool frozen = false;
   double learning_rate_scale = 1.0;
 };
 
 struct AggregatorOptions {
   std::string kind = "dual_attention";
-  int64_t tokens = 0;          // T; 0: one a task
+  int64_t tokens = 0;  // T; 0: one a task
   int64_t mlp_layers = 2;
-  int64_t heads = 8;           // H
-  int64_t key_width = 64;      // Dk; 0: D / H
+  int64_t heads = 8;       // H
+  int64_t key_width = 64;  // Dk; 0: D / H
   int64_t value_width = 64;
   int64_t mlp_width = 2048;
   double attention_dropout = 0.1;
@@ -35,11 +35,11 @@ enum class TaskKind { kMulticlass, kMultilabel, kBinary };
 
 struct TaskOptions {
   std::string name;
-  std::string column;                // "": name
+  std::string column;  // "": name
   TaskKind kind = TaskKind::kMulticlass;
-  std::vector<std::string> classes;  // empty with num_classes = 0: as found in the labels
-  int64_t num_classes = 0;           // when `classes` was given as a number
-  std::vector<double> class_weights; // empty: 1
+  std::vector<std::string> classes;   // empty with num_classes = 0: as found in the labels
+  int64_t num_classes = 0;            // when `classes` was given as a number
+  std::vector<double> class_weights;  // empty: 1
   bool balanced_class_weights = false;
   double weight = 1.0;
 };
@@ -47,7 +47,7 @@ struct TaskOptions {
 struct ModelOptions {
   EncoderOptions encoder;
   AggregatorOptions aggregator;
-  std::vector<TaskOptions> tasks;    // classes filled in
+  std::vector<TaskOptions> tasks;  // classes filled in
 };
 
 }  // namespace dbps::model

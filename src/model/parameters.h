@@ -13,8 +13,8 @@ struct NamedTensor {
   at::Tensor tensor;
 };
 
-// Tensors are shared handles: who holds a copy of the entry holds the same memory. Names are those of
-// the weights files ("layer1.0.conv1.weight"), without the part's prefix.
+// Tensors are shared handles: who holds a copy of the entry holds the same memory. Names are those
+// of the weights files ("layer1.0.conv1.weight"), without the part's prefix.
 class Parameters {
  public:
   at::Tensor add(const std::string& name, at::Tensor value);         // requires grad

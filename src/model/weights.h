@@ -23,8 +23,8 @@ WeightsFile read_weights(const std::filesystem::path& path);
 void write_weights(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                    const std::map<std::string, std::string>& metadata);
 
-// Copies `from` into `into` by name. Throws DataError listing names missing, unexpected and of another
-// shape, with `path` at its start; nothing is copied then. `partial` lets missing ones be.
+// Copies `from` into `into` by name. Throws DataError listing names missing, unexpected and of
+// another shape, with `path` at its start; nothing is copied then. `partial` lets missing ones be.
 void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
                const std::filesystem::path& path, bool partial = false);
 

@@ -1,0 +1,20 @@
+// The factories of our aggregators, for registry.cpp alone.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "model/aggregator.h"
+
+namespace dbps::model {
+
+std::unique_ptr<Aggregator> make_dual_attention(const AggregatorOptions& options, int64_t width,
+                                                int64_t num_tasks, at::TensorOptions tensor,
+                                                int64_t seed);
+std::unique_ptr<Aggregator> make_cross_attention(const AggregatorOptions& options, int64_t width,
+                                                 int64_t num_tasks, at::TensorOptions tensor,
+                                                 int64_t seed);
+
+}  // namespace dbps::model

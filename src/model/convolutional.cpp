@@ -1,0 +1,136 @@
+#include "model/convolutional.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace dbps::model {
+
+// Evaluation mode, convolution + BatchNorm as one convolution with a bias, channels-last.
+class FoldedEncoder final : public ScanEncoder {
+ public:
+  explicit FoldedEncoder(const ConvolutionalEncoder& source) : source_(source) { refresh(); }
+
+  void refresh() override {
+    const c10::NoGradGuard no_grad;
+    layers_.clear();
+    for (const auto& layer : source_.layers_) {
+      const auto [scale, shift] = layer.norm.affine();
+      layers_.push_back(
+          {(layer.weight * scale.view({-1, 1, 1, 1})).contiguous(at::MemoryFormat::ChannelsLast),
+           shift, layer.stride, layer.padding});
+    }
+    if (source_.projector_) projector_ = source_.projector_->fold();
+  }
+
+  at::Tensor embed(const at::Tensor& patches_nCHW) override {
+    // Not inference mode: the embeddings kept are used in a pass with gradient later.
+    const c10::NoGradGuard no_grad;
+    const RunLayer run = [this](size_t index, const at::Tensor& x, Activation activation,
+                                const at::Tensor& residual) {
+      const Folded& layer = layers_[index];
+      at::Tensor y = at::conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding);
+      if (residual.defined()) y.add_(residual);
+      return activation == Activation::kRelu ? y.relu_() : y;
+    };
+    const at::Tensor features =
+        source_.pooled(patches_nCHW.contiguous(at::MemoryFormat::ChannelsLast), run);
+    return projector_ ? projector_->forward(features) : features;
+  }
+
+ private:
+  struct Folded {
+    at::Tensor weight;
+    at::Tensor bias;
+    int64_t stride;
+    int64_t padding;
+  };
+  const ConvolutionalEncoder& source_;
+  std::vector<Folded> layers_;
+  std::optional<Projector::Folded> projector_;
+};
+
+ConvolutionalEncoder::ConvolutionalEncoder(const EncoderOptions& options, at::TensorOptions tensor,
+                                           int64_t seed, BatchStatistics& statistics)
+    : options_(options),
+      initial_(seed, tensor, "encoder"),
+      statistics_(options.frozen ? nullptr : &statistics) {
+  if (options.channels != 1 && options.channels != 3) {
+    throw ConfigError(fmt::format("encoder.channels = {}: give 1 or 3", options.channels));
+  }
+  spec_.channels = options.channels;
+  // ImageNet's, or their means over the colours.
+  spec_.mean =
+      options.channels == 3 ? std::vector<double>{0.485, 0.456, 0.406} : std::vector<double>{0.449};
+  spec_.std =
+      options.channels == 3 ? std::vector<double>{0.229, 0.224, 0.225} : std::vector<double>{0.226};
+}
+
+size_t ConvolutionalEncoder::add_layer(const Layer& layer) {
+  const std::string name = layer.convolution + ".weight";
+  const std::vector<int64_t> shape = {layer.out, layer.in, layer.kernel, layer.kernel};
+  const int64_t fan_in = layer.in * layer.kernel * layer.kernel;
+  const at::Tensor weight =
+      parameters_.add(name, layer.replaced ? initial_.fan_in_uniform(name, shape, fan_in)
+                                           : initial_.kaiming_normal(name, shape));
+  layers_.push_back({weight, BatchNorm(layer.norm, layer.out, initial_, parameters_, statistics_),
+                     layer.stride, layer.kernel / 2});
+  return layers_.size() - 1;
+}
+
+void ConvolutionalEncoder::complete(int64_t features, int64_t stride, bool normalised,
+                                    bool projected_by_default) {
+  const std::string& projector = options_.projector;
+  if (projector != "auto" && projector != "none" && projector != "linear") {
+    throw ConfigError(
+        fmt::format("encoder.projector = '{}': give 'auto', 'none' or 'linear'", projector));
+  }
+  normalised_ = normalised;
+  spec_.min_patch = stride;
+  const bool projected = projector == "linear" || (projector == "auto" && projected_by_default);
+  const int64_t width = options_.width == 0 ? features : options_.width;
+  if (width < 0) throw ConfigError(fmt::format("encoder.width = {}: give 0 or more", width));
+  if (projected) {
+    projector_.emplace(features, width, initial_, parameters_, statistics_);
+  } else if (width != features) {
+    throw ConfigError(fmt::format(
+        "encoder.width = {}: {} without projector gives {}; give 0, {}, or projector = 'linear'",
+        width, options_.kind, features, features));
+  }
+  spec_.width = width;
+  if (options_.frozen) {
+    for (const NamedTensor& parameter : parameters_.parameters()) {
+      parameter.tensor.set_requires_grad(false);
+    }
+  }
+}
+
+at::Tensor ConvolutionalEncoder::pooled(const at::Tensor& patches, const RunLayer& run) const {
+  DBPS_CHECK(patches.dim() == 4 && patches.size(1) == spec_.channels,
+             "an encoder was given patches of another number of channels");
+  const at::Tensor features = trunk(patches, run).mean({2, 3});
+  return normalised_ ? plain_layer_norm(features) : features;
+}
+
+at::Tensor ConvolutionalEncoder::embed(const at::Tensor& patches_nCHW, const Forward& forward) {
+  const Forward evaluation;
+  const Forward& used = options_.frozen ? evaluation : forward;
+  const RunLayer run = [&](size_t index, const at::Tensor& x, Activation activation,
+                           const at::Tensor& residual) {
+    const ConvBn& layer = layers_[index];
+    at::Tensor y =
+        layer.norm.forward(at::conv2d(x, layer.weight, {}, layer.stride, layer.padding), used);
+    if (residual.defined()) y.add_(residual);
+    return activation == Activation::kRelu ? y.relu_() : y;
+  };
+  const at::Tensor features = pooled(patches_nCHW, run);
+  return projector_ ? projector_->forward(features, used) : features;
+}
+
+std::unique_ptr<ScanEncoder> ConvolutionalEncoder::make_scan_copy() {
+  return std::make_unique<FoldedEncoder>(*this);
+}
+
+}  // namespace dbps::model

@@ -1,0 +1,81 @@
+// Encoders made of convolutions with BatchNorm. The topology is written once, in trunk(); it runs
+// the trained layers as well as the scan's copies, whose BatchNorm is folded into the convolutions.
+//
+// Shapes: n patches, C channels, h x w pixels, D width of the embeddings.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/batch_norm.h"
+#include "model/encoder.h"
+#include "model/initialize.h"
+#include "model/projector.h"
+
+namespace dbps::model {
+
+enum class Activation { kNone, kRelu };
+
+// Runs one layer of the network: activation(normalised convolution of x + residual). `residual` may
+// be undefined.
+using RunLayer = std::function<at::Tensor(size_t layer, const at::Tensor& x, Activation activation,
+                                          const at::Tensor& residual)>;
+
+class ConvolutionalEncoder : public Encoder {
+ public:
+  const EncoderSpec& spec() const override { return spec_; }
+  at::Tensor embed(const at::Tensor& patches_nCHW, const Forward& forward) override;
+  Parameters& parameters() override { return parameters_; }
+  std::unique_ptr<ScanEncoder> make_scan_copy() override;
+
+ protected:
+  struct Layer {
+    std::string convolution;  // "<convolution>.weight"
+    std::string norm;         // "<norm>.weight", ...
+    int64_t in = 0;
+    int64_t out = 0;
+    int64_t kernel = 3;  // padded by kernel / 2
+    int64_t stride = 1;
+    bool replaced = false;  // initialised as PyTorch's default, not Kaiming-normal
+  };
+
+  // Patches of `channels` 1 or 3, else ConfigError.
+  ConvolutionalEncoder(const EncoderOptions& options, at::TensorOptions tensor, int64_t seed,
+                       BatchStatistics& statistics);
+  size_t add_layer(const Layer& layer);  // its number in trunk()'s run
+  // Last in a constructor: the features that trunk() gives, their total stride in pixels, and
+  // whether they are layer-normalised after pooling. Adds the projector if there is one.
+  void complete(int64_t features, int64_t stride, bool normalised, bool projected_by_default);
+
+  // (n, C, h, w) -> (n, features, h', w').
+  virtual at::Tensor trunk(const at::Tensor& patches, const RunLayer& run) const = 0;
+
+  EncoderSpec spec_;
+
+ private:
+  friend class FoldedEncoder;
+  struct ConvBn {
+    at::Tensor weight;
+    BatchNorm norm;
+    int64_t stride;
+    int64_t padding;
+  };
+
+  at::Tensor pooled(const at::Tensor& patches, const RunLayer& run) const;  // (n, features)
+
+  EncoderOptions options_;
+  Initializer initial_;
+  BatchStatistics* statistics_;  // null when frozen
+  Parameters parameters_;
+  std::vector<ConvBn> layers_;
+  bool normalised_ = false;
+  std::optional<Projector> projector_;
+};
+
+}  // namespace dbps::model

@@ -1,0 +1,47 @@
+// One attention over salient and sub-salient rows together, or over the salient alone (IPS).
+#include <ATen/ATen.h>
+
+#include "model/aggregators.h"
+#include "model/attention.h"
+
+namespace dbps::model {
+namespace {
+
+// Bag by bag, the rows of `a` and then those of `b`.
+Ragged concatenate(const Ragged& a, const Ragged& b) {
+  Ragged both = {{}, {0}};
+  std::vector<at::Tensor> pieces;
+  for (int64_t bag = 0; bag < a.num_bags(); ++bag) {
+    pieces.push_back(a.values.narrow(0, a.offsets[bag], a.size(bag)));
+    pieces.push_back(b.values.narrow(0, b.offsets[bag], b.size(bag)));
+    both.offsets.push_back(both.offsets.back() + a.size(bag) + b.size(bag));
+  }
+  both.values = at::cat(pieces);
+  return both;
+}
+
+class CrossAttention final : public AttentionAggregator {
+ public:
+  using AttentionAggregator::AttentionAggregator;
+
+  at::Tensor aggregate(const Ragged& salient, const Ragged& sub_salient,
+                       const at::Tensor& salient_places, const at::Tensor& sub_salient_places,
+                       const Forward& forward) override {
+    Ragged rows = placed(salient, salient_places);
+    if (sub_salient.values.defined() && sub_salient.values.size(0) > 0) {
+      const Ragged detached = {sub_salient.values.detach(), sub_salient.offsets};
+      rows = concatenate(rows, placed(detached, sub_salient_places));
+    }
+    return transform(normalise(attend(query(), pad(rows), forward) + query()), forward);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Aggregator> make_cross_attention(const AggregatorOptions& options, int64_t width,
+                                                 int64_t num_tasks, at::TensorOptions tensor,
+                                                 int64_t seed) {
+  return std::make_unique<CrossAttention>(options, width, num_tasks, tensor, seed);
+}
+
+}  // namespace dbps::model

@@ -1,0 +1,116 @@
+#include "model/weights.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/safetensors.h"
+#include "base/text.h"
+
+namespace dbps::model {
+namespace {
+
+const std::vector<std::pair<std::string, at::ScalarType>>& dtypes() {
+  static const std::vector<std::pair<std::string, at::ScalarType>> table = {
+      {"F32", at::kFloat}, {"F64", at::kDouble}, {"F16", at::kHalf},  {"BF16", at::kBFloat16},
+      {"I64", at::kLong},  {"I32", at::kInt},    {"I16", at::kShort}, {"I8", at::kChar},
+      {"U8", at::kByte},   {"BOOL", at::kBool}};
+  return table;
+}
+
+std::string dtype_name(at::ScalarType type) {
+  for (const auto& [name, known] : dtypes()) {
+    if (known == type) return name;
+  }
+  DBPS_CHECK(false, "a tensor of this type cannot be written");
+}
+
+at::ScalarType dtype_of(const std::string& name, const std::string& tensor,
+                        const std::filesystem::path& path) {
+  for (const auto& [known, type] : dtypes()) {
+    if (known == name) return type;
+  }
+  throw DataError(
+      fmt::format("{}: tensor '{}' is of type {}, which is not read", path.string(), tensor, name));
+}
+
+std::string shape_text(const at::Tensor& tensor) {
+  return fmt::format("({})", fmt::join(tensor.sizes(), ", "));
+}
+
+}  // namespace
+
+WeightsFile read_weights(const std::filesystem::path& path) {
+  if (path.extension() != ".safetensors") {
+    throw ConfigError(fmt::format(
+        "{}: weights are read from .safetensors files; others are not read yet", path.string()));
+  }
+  const SafetensorsHeader header = read_safetensors_header(path);
+  const FileDescriptor file = open_for_reading(path);
+  WeightsFile weights;
+  weights.metadata = header.metadata;
+  for (const auto& [name, entry] : header.entries) {
+    const at::Tensor tensor = at::empty(entry.shape, dtype_of(entry.dtype, name, path));
+    pread_exactly(file.get(), tensor.data_ptr(), tensor.nbytes(), entry.begin, path);
+    weights.tensors.push_back({name, tensor});
+  }
+  return weights;
+}
+
+void write_weights(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                   const std::map<std::string, std::string>& metadata) {
+  std::vector<at::Tensor> kept;  // what the views point into
+  std::vector<SafetensorsView> views;
+  for (const NamedTensor& named : tensors) {
+    const at::Tensor tensor = named.tensor.detach().to(at::kCPU).contiguous();
+    kept.push_back(tensor);
+    views.push_back({named.name,
+                     dtype_name(tensor.scalar_type()),
+                     tensor.sizes().vec(),
+                     {static_cast<const uint8_t*>(tensor.data_ptr()), tensor.nbytes()}});
+  }
+  write_safetensors(path, views, metadata);
+}
+
+void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
+               const std::filesystem::path& path, bool partial) {
+  std::map<std::string, at::Tensor> given;
+  for (const NamedTensor& named : from.tensors) given[named.name] = named.tensor;
+  std::vector<std::string> missing;
+  std::vector<std::string> misshapen;
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies;
+  for (const NamedTensor& named : into) {
+    const auto found = given.find(named.name);
+    if (found == given.end()) {
+      if (!partial) missing.push_back(named.name);
+      continue;
+    }
+    if (found->second.sizes() != named.tensor.sizes()) {
+      misshapen.push_back(fmt::format("{} is {}, not {}", named.name, shape_text(found->second),
+                                      shape_text(named.tensor)));
+    }
+    copies.emplace_back(named.tensor, found->second);
+    given.erase(found);
+  }
+  std::vector<std::string> unexpected;
+  for (const auto& [name, tensor] : given) unexpected.push_back(name);
+
+  std::vector<std::string> faults;
+  if (!missing.empty()) faults.push_back("missing " + join_words(missing));
+  if (!unexpected.empty()) faults.push_back("unexpected " + join_words(unexpected));
+  if (!misshapen.empty()) faults.push_back("of another shape: " + join_words(misshapen));
+  if (!faults.empty()) {
+    throw DataError(
+        fmt::format("{} does not hold these weights: {}", path.string(), fmt::join(faults, "; ")));
+  }
+  const c10::NoGradGuard no_grad;
+  for (auto& [target, source] : copies) target.copy_(source);
+}
+
+}  // namespace dbps::model
