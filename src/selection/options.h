@@ -11,10 +11,10 @@ enum class Shuffle { kNone, kBatch, kImage };
 
 struct SelectionOptions {
   std::string method = "dbps";
-  int64_t salient = 0;       // M
-  int64_t salient_eval = 0;  // M'; 0: M
-  int64_t sub_salient = 0;   // S
-  int64_t scan_patches = 32; // L, patches of one bag a scan step
+  int64_t salient = 0;        // M
+  int64_t salient_eval = 0;   // M'; 0: M
+  int64_t sub_salient = 0;    // S
+  int64_t scan_patches = 32;  // L, patches of one bag a scan step
   Ranking ranking = Ranking::kUpstream;
   Shuffle shuffle = Shuffle::kNone;
   int64_t explore_epochs = 0;

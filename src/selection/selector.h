@@ -19,7 +19,7 @@ namespace dbps::selection {
 // supplied by the caller, so that this room knows neither pixels nor devices.
 struct Bags {
   std::vector<int64_t> offsets;  // B + 1; rows of bag b are offsets[b] .. offsets[b + 1] - 1
-  std::vector<int64_t> place;    // of each row: its place in the bag's grid (ties, position encoding)
+  std::vector<int64_t> place;  // of each row: its place in the bag's grid (ties, position encoding)
   std::vector<uint64_t> sample;  // of each bag: names its random streams
   // Rows -> patches as the encoder wants them.
   std::function<at::Tensor(const std::vector<int64_t>& rows)> gather;
@@ -40,17 +40,17 @@ struct Request {
   double exploration = 0.0;  // t: ranks by log(score) + t * Gumbel noise (demo.md); 0: by score
   int64_t seed = 0;
   int64_t epoch = 0;
-  std::function<void()> between_steps;  // called between scan steps; may throw to stop; may be empty
+  std::function<void()> between_steps;  // between scan steps; may throw to stop; may be empty
 };
 
 struct Selected {
-  std::vector<int64_t> rows;   // batch rows, best first
-  std::vector<float> scores;   // head-mean attention each was ranked by, without noise
+  std::vector<int64_t> rows;  // batch rows, best first
+  std::vector<float> scores;  // head-mean attention each was ranked by, without noise
 };
 
 struct Selection {
-  std::vector<Selected> salient;       // a bag; min(M, N) rows
-  std::vector<Selected> sub_salient;   // a bag; at most S rows
+  std::vector<Selected> salient;         // a bag; min(M, N) rows
+  std::vector<Selected> sub_salient;     // a bag; at most S rows
   model::Ragged sub_salient_embeddings;  // rows as in sub_salient, on the scan's device, detached;
                                          // values undefined when no bag has any
   int64_t patches_scanned = 0;
@@ -60,7 +60,8 @@ struct Selection {
 class Selector {
  public:
   virtual ~Selector() = default;
-  virtual Selection select(const Bags& bags, const Scorer& scorer, const Request& request) const = 0;
+  virtual Selection select(const Bags& bags, const Scorer& scorer,
+                           const Request& request) const = 0;
   // "dbps" keeps a second buffer; a method that does not must be given S = 0.
   virtual bool keeps_sub_salient() const { return false; }
 };

@@ -1,0 +1,186 @@
+#include "selection/scan.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "selection/kept_embeddings.h"
+#include "selection/ranking.h"
+
+namespace dbps::selection {
+namespace {
+
+// One bag on its way through the scan.
+struct Walk {
+  std::vector<int64_t> rows;  // of the batch, in scan order
+  ScannedBag bag;
+  std::unique_ptr<Buffers> buffers;
+  int64_t seen = 0;
+
+  int64_t size() const { return static_cast<int64_t>(rows.size()); }
+};
+
+int64_t bag_size(const Bags& bags, size_t b) { return bags.offsets[b + 1] - bags.offsets[b]; }
+
+RandomStream stream(const Request& request, Purpose purpose, uint64_t sample) {
+  return RandomStream(static_cast<uint64_t>(request.seed), purpose,
+                      static_cast<uint64_t>(request.epoch), sample);
+}
+
+std::vector<int64_t> scan_order(const Bags& bags, size_t b, const Request& request,
+                                Shuffle shuffle) {
+  const int64_t n = bag_size(bags, b);
+  if (!request.training || shuffle == Shuffle::kNone) {
+    std::vector<int64_t> order(static_cast<size_t>(n));
+    std::iota(order.begin(), order.end(), 0);
+    return order;
+  }
+  if (shuffle == Shuffle::kBatch && n != bag_size(bags, 0)) {
+    throw ConfigError(fmt::format(
+        "selection.shuffle = \"batch\" needs bags of one size, but a batch has bags of {} and {} "
+        "patches: use \"image\"",
+        bag_size(bags, 0), n));
+  }
+  const uint64_t sample = bags.sample[shuffle == Shuffle::kBatch ? 0 : b];
+  return stream(request, Purpose::kShuffle, sample).permutation(n);
+}
+
+// t * Gumbel noise of each place. Drawn place by place from the first, so that a patch's noise
+// depends neither on what was dropped nor on the order of the scan.
+std::vector<double> exploration_noise(const std::vector<int64_t>& place, const Request& request,
+                                      uint64_t sample) {
+  if (place.empty() || request.exploration <= 0.0) return {};
+  RandomStream random = stream(request, Purpose::kExplore, sample);
+  std::vector<double> of_place(*std::max_element(place.begin(), place.end()) + 1);
+  for (double& value : of_place) value = request.exploration * random.gumbel();
+  std::vector<double> noise;
+  noise.reserve(place.size());
+  for (const int64_t p : place) noise.push_back(of_place[p]);
+  return noise;
+}
+
+std::vector<Walk> open_walks(const Bags& bags, const Request& request, Ranking ranking,
+                             Shuffle shuffle) {
+  std::vector<Walk> walks(bags.sample.size());
+  for (size_t b = 0; b < walks.size(); ++b) {
+    Walk& walk = walks[b];
+    for (const int64_t i : scan_order(bags, b, request, shuffle)) {
+      walk.rows.push_back(bags.offsets[b] + i);
+      walk.bag.place.push_back(bags.place[walk.rows.back()]);
+    }
+    walk.bag.noise = exploration_noise(walk.bag.place, request, bags.sample[b]);
+    walk.buffers = make_buffers(ranking, request.salient, request.sub_salient);
+  }
+  return walks;
+}
+
+int64_t step_size(const Walk& walk, const Request& request) {
+  return std::min(walk.seen == 0 ? request.salient : request.scan_patches, walk.size() - walk.seen);
+}
+
+std::vector<int64_t> rows_of_step(const std::vector<Walk>& walks, const Request& request) {
+  std::vector<int64_t> rows;
+  for (const Walk& walk : walks) {
+    const auto first = walk.rows.begin() + walk.seen;
+    rows.insert(rows.end(), first, first + step_size(walk, request));
+  }
+  return rows;
+}
+
+// (n, heads) double on the host, whatever the scorer computes in.
+at::Tensor host_logits(const Bags& bags, const Scorer& scorer, const at::Tensor& embeddings,
+                       const std::vector<int64_t>& rows) {
+  std::vector<int64_t> places;
+  places.reserve(rows.size());
+  for (const int64_t row : rows) places.push_back(bags.place[row]);
+  const at::Tensor logits = scorer.logits(embeddings, at::tensor(places, at::kLong));
+  DBPS_CHECK(logits.dim() == 2 && logits.size(0) == static_cast<int64_t>(rows.size()),
+             "the scorer gives a row of logits a patch");
+  return logits.to(at::kCPU).to(at::kDouble).contiguous();
+}
+
+void take_in(std::vector<Walk>& walks, const at::Tensor& logits, const Request& request) {
+  const int64_t heads = logits.size(1);
+  const double* next = logits.const_data_ptr<double>();
+  for (Walk& walk : walks) {
+    const int64_t n = step_size(walk, request);
+    if (n == 0) continue;
+    walk.bag.heads = heads;
+    walk.bag.logits.insert(walk.bag.logits.end(), next, next + n * heads);
+    next += n * heads;
+    walk.buffers->take_in(walk.bag, walk.seen, walk.seen + n);
+    walk.seen += n;
+  }
+}
+
+void append_rows(const Walk& walk, const std::vector<Ranked>& ranked, std::vector<int64_t>& rows) {
+  for (const Ranked& entry : ranked) rows.push_back(walk.rows[entry.position]);
+}
+
+std::vector<int64_t> rows_in_buffers(const std::vector<Walk>& walks) {
+  std::vector<int64_t> rows;
+  for (const Walk& walk : walks) {
+    append_rows(walk, walk.buffers->salient(), rows);
+    append_rows(walk, walk.buffers->sub_salient(), rows);
+  }
+  return rows;
+}
+
+Selected selected(const Walk& walk, const std::vector<Ranked>& ranked) {
+  Selected result;
+  append_rows(walk, ranked, result.rows);
+  for (const Ranked& entry : ranked) result.scores.push_back(static_cast<float>(entry.score));
+  return result;
+}
+
+Selection close(std::vector<Walk>& walks, const KeptEmbeddings& kept) {
+  Selection selection;
+  selection.sub_salient_embeddings.offsets = {0};
+  std::vector<int64_t> sub_salient_rows;
+  for (Walk& walk : walks) {
+    walk.buffers->close(walk.bag);
+    selection.salient.push_back(selected(walk, walk.buffers->salient()));
+    selection.sub_salient.push_back(selected(walk, walk.buffers->sub_salient()));
+    append_rows(walk, walk.buffers->sub_salient(), sub_salient_rows);
+    selection.sub_salient_embeddings.offsets.push_back(
+        static_cast<int64_t>(sub_salient_rows.size()));
+    selection.patches_scanned += walk.seen;
+  }
+  if (!sub_salient_rows.empty()) {
+    selection.sub_salient_embeddings.values = kept.take(sub_salient_rows);
+  }
+  return selection;
+}
+
+}  // namespace
+
+Selection scan(const Bags& bags, const Scorer& scorer, const Request& request, Ranking ranking,
+               Shuffle shuffle) {
+  DBPS_CHECK(request.salient >= 1 && request.scan_patches >= 1 && request.sub_salient >= 0,
+             "a scan needs M >= 1, L >= 1 and S >= 0");
+  DBPS_CHECK(bags.offsets.size() == bags.sample.size() + 1, "one sample a bag");
+  const c10::NoGradGuard no_gradient;
+  std::vector<Walk> walks = open_walks(bags, request, ranking, shuffle);
+  const bool decides_at_close = !walks.empty() && walks.front().buffers->decides_at_close();
+  KeptEmbeddings kept(bags.offsets.back(), decides_at_close);
+
+  std::vector<int64_t> rows = rows_of_step(walks, request);
+  while (!rows.empty()) {
+    const at::Tensor embeddings = scorer.embed(bags.gather(rows)).detach();
+    take_in(walks, host_logits(bags, scorer, embeddings, rows), request);
+    if (request.sub_salient > 0) {
+      kept.add(embeddings, rows);
+      if (!decides_at_close) kept.retain(rows_in_buffers(walks));
+    }
+    rows = rows_of_step(walks, request);
+    if (!rows.empty() && request.between_steps) request.between_steps();
+  }
+  return close(walks, kept);
+}
+
+}  // namespace dbps::selection
