@@ -33,6 +33,16 @@ std::vector<int64_t> index_jitter(const HostBatch& batch, int channels) {
   return index;
 }
 
+template <typename T>
+void to_unit(const uint8_t* __restrict bytes, T* __restrict plane, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) plane[i] = static_cast<T>(bytes[i]) / T(255);
+}
+
+template <typename T>
+void normalise(T mean, T std, T* plane, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) plane[i] = (plane[i] - mean) / std;
+}
+
 // Black where the patch reaches out of the picture: x0, y0, x1, y1 is the part to keep.
 template <typename T>
 void blacken_outside(T* plane, const int32_t* inside, int64_t width, int64_t height) {
@@ -91,7 +101,7 @@ at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const
       std::array<T*, 3> planes = {};
       for (int c = 0; c < channels; ++c) {
         planes[c] = target + (i * channels + c) * plane;
-        for (int64_t k = 0; k < plane; ++k) planes[c][k] = T(bytes[c * plane + k]) / T(255);
+        to_unit(bytes + c * plane, planes[c], plane);
       }
       if (!jitter_index_.empty()) {
         apply_jitter(jitter_of(rows[i]), planes, channels, plane);
@@ -100,8 +110,7 @@ at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const
         }
       }
       for (int c = 0; c < channels; ++c) {
-        const T mean = T(mean_[c]), std = T(std_[c]);
-        for (int64_t k = 0; k < plane; ++k) planes[c][k] = (planes[c][k] - mean) / std;
+        normalise(static_cast<T>(mean_[c]), static_cast<T>(std_[c]), planes[c], plane);
       }
     }
   });

@@ -175,8 +175,10 @@ HostBatch cut_picture(const image::Image& picture, const std::string& id, Loader
 PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
   const Picture& entry = dataset.pictures()[picture];
   const store::Bag& bag = dataset.store(entry.store).bag(entry.bag);
-  const int64_t n = make_grid(options.data, resized(options.data, {bag.width, bag.height})).size();
-  return {n, options.training ? kept_patches(options.drop.ratio, n, options.salient) : n};
+  const Size size = resized(options.data, {bag.width, bag.height});
+  const int64_t n = make_grid(options.data, size).size();
+  return {n, options.training ? kept_patches(options.drop.ratio, n, options.salient) : n,
+          std::min(size.width, size.height) < options.data.patch_size};
 }
 
 // Pictures are taken up strictly in order, batch after batch. A picture waits while it would exceed
@@ -208,6 +210,11 @@ struct Loader::State {
     return bytes;
   }
 
+  void hold(int64_t bytes) {
+    bytes_in_flight += bytes;
+    peak_bytes = std::max(peak_bytes, bytes_in_flight);
+  }
+
   void decode_until_done() {
     std::unique_lock lock(mutex);
     while (true) {
@@ -229,7 +236,7 @@ struct Loader::State {
     } catch (...) {
       filling.failures = {std::current_exception()};
     }
-    bytes_in_flight += filling.bytes;
+    hold(filling.bytes);
     if (filling.unfinished > 0) return;
     ++next_batch;
     done.notify_all();
@@ -243,7 +250,7 @@ struct Loader::State {
       ++next_batch;
       next_slot = 0;
     }
-    bytes_in_flight += bytes;
+    hold(bytes);
     ++num_decoding;
     lock.unlock();
     PictureCost cost;
@@ -288,6 +295,7 @@ struct Loader::State {
   size_t handed_out = 0;
   int64_t num_decoding = 0;
   int64_t bytes_in_flight = 0;
+  int64_t peak_bytes = 0;
   bool stopping = false;
   double seconds_waited = 0;
 
@@ -336,6 +344,11 @@ std::optional<HostBatch> Loader::next() {
 double Loader::seconds_waited() const {
   const std::lock_guard lock(state_->mutex);
   return state_->seconds_waited;
+}
+
+int64_t Loader::peak_bytes() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->peak_bytes;
 }
 
 }  // namespace dbps::data

@@ -34,6 +34,7 @@ struct LoaderOptions {
 struct PatchCount {
   int64_t all = 0;
   int64_t kept = 0;
+  bool padded = false;  // the picture is smaller than a patch, which black fills up
 };
 PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
 
@@ -56,6 +57,7 @@ class Loader {
   // that of the first bad picture in order; ConfigError for pictures of several sizes taken whole.
   std::optional<HostBatch> next();
   double seconds_waited() const;  // time next() was blocked so far
+  int64_t peak_bytes() const;     // most that host_bytes bounds, so far
 
  private:
   struct State;

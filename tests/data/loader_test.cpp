@@ -303,6 +303,8 @@ TEST_F(LoaderTest, ThreadsPrefetchAndNeighboursChangeNothing) {
 TEST_F(LoaderTest, RaggedPicturesOfTheirOwnSize) {
   open({{"large", random_picture(100, 50, 1)}, {"small", random_picture(9, 40, 2)}});
   options_.training = false;
+  EXPECT_TRUE(count_patches(*dataset_, 1, options_).padded);
+  EXPECT_FALSE(count_patches(*dataset_, 0, options_).padded);
   auto batches = load({{0, 1}});
   EXPECT_THAT(batches[0].offsets, ElementsAre(0, 18, 20));
   // Nine pixels across, padded to a patch of sixteen with black.
@@ -350,6 +352,26 @@ TEST_F(LoaderTest, FailuresArriveWithTheirBatch) {
     EXPECT_THAT(error.what(), HasSubstr("big"));
     EXPECT_THAT(error.what(), HasSubstr("picture_pixels"));
   }
+}
+
+TEST_F(LoaderTest, MemoryStaysWithinHostBytes) {
+  open({{"a", random_picture(64, 64, 1)}});  // 12,288 bytes of pixels, as many encoded
+  options_.decode_threads = 4;
+  options_.data.prefetch_batches = 8;
+  const auto peak = [&](int64_t host_bytes) {
+    options_.host_bytes = host_bytes;
+    Loader loader(*dataset_, options_, std::vector<std::vector<int64_t>>(20, {0, 0}));
+    int64_t batches = 0;
+    while (loader.next()) ++batches;
+    EXPECT_EQ(batches, 20);
+    return loader.peak_bytes();
+  };
+  const int64_t batch = 2 * 64 * 64 * 3;
+  for (const int64_t host_bytes : {3 * batch, 5 * batch}) {
+    EXPECT_LE(peak(host_bytes), host_bytes);
+    EXPECT_GE(peak(host_bytes), 2 * batch);
+  }
+  EXPECT_LE(peak(1), batch + 3 * batch / 2);  // one batch, one picture
 }
 
 TEST_F(LoaderTest, CanBeLeftBeforeTheEnd) {
