@@ -12,12 +12,14 @@
 #include <utility>
 #include <vector>
 
+#include "base/files.h"
+
 namespace dbps::checkpoint {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-// What one checkpoint holds. `state` is the JSON text of state.json; `model_metadata` travels in the
-// header of model.safetensors.
+// What one checkpoint holds. `state` is the JSON text of state.json; `model_metadata` travels in
+// the header of model.safetensors.
 struct Snapshot {
   int64_t step = 0;
   NamedTensors model;
@@ -28,25 +30,29 @@ struct Snapshot {
 
 struct Loaded {
   std::filesystem::path folder;
-  Snapshot snapshot;  // tensors on the CPU
+  Snapshot snapshot;  // tensors on the CPU, in order of their names
 };
 
 // Writes and finds checkpoints of one run folder. Rank 0 only; other ranks never touch the files.
 // save() copies the tensors to host memory, returns, and writes in a thread of its own; at most one
 // write is in flight (a second save waits for the first).
+// The constructor, load() and names() change no file, so that a run can be looked at while it
+// writes; save() and load_latest() clear what an interrupted writer left, and belong to the holder
+// of RunLock.
 class Manager {
  public:
   Manager(std::filesystem::path run_folder, int64_t keep);
   ~Manager();  // waits for the write in flight; a failure then is logged
 
   // Protocol: temporary folder, files, fsync of each and of the folder, rename, then `latest`, then
-  // `best` when asked, then pruning (never what `latest` or `best` name). Throws RuntimeFault when an
-  // earlier write failed; the last good checkpoint stands.
+  // `best` when asked, then pruning (never what `latest` or `best` name). Throws RuntimeFault when
+  // an earlier write failed; the last good checkpoint stands.
   void save(const Snapshot& snapshot, bool best);
   void wait();  // until nothing is in flight; throws as save()
 
   // The newest whose checksums hold; a bad one is renamed to `<name>.damaged`, logged, and the one
-  // before is used. nullopt when there is none. Throws DataError when checkpoints exist but none holds.
+  // before is used. nullopt when there is none. Throws DataError when checkpoints exist but none
+  // holds; they then keep their names, so that the next start does not take the run for a new one.
   std::optional<Loaded> load_latest();
   // "best", "latest", or a checkpoint's name. Throws DataError naming the file that is damaged.
   Loaded load(const std::string& name);
@@ -57,9 +63,10 @@ class Manager {
   std::unique_ptr<State> state_;
 };
 
-// One writer a run folder: `<run>/lock` holds host, process and job. Throws ConfigError when another
-// live process holds it; takes over one left by a process of this host that is gone. Released when
-// destroyed.
+// One writer a run folder: `<run>/lock` holds host, process and job. Throws ConfigError when
+// another process holds it. Released when destroyed, and by the kernel when the process dies. On a
+// file system without locks the file's existence is the lock, which is logged; one left behind is
+// then taken over only on the host that left it, once that process is gone.
 class RunLock {
  public:
   RunLock(const std::filesystem::path& run_folder, const std::string& host);
@@ -69,7 +76,7 @@ class RunLock {
 
  private:
   std::filesystem::path path_;
-  int fd_ = -1;
+  FileDescriptor file_;
 };
 
 }  // namespace dbps::checkpoint

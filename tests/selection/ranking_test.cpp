@@ -1,5 +1,6 @@
-#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <cstdio>
 
 #include "base/random.h"
 #include "selection/reference.h"
@@ -98,8 +99,8 @@ TEST(Ranking, EqualsTheReferenceOnRandomCases) {
   Counts counts;
   compare_random_cases("dbps", 300, counts);
   compare_random_cases("ips", 60, counts);
-  fmt::print("{} cases, {} with a near-tie, {} excused\n", counts.cases, counts.near_ties,
-             counts.excused);
+  std::printf("%d cases, %d with a near-tie, %d excused\n", counts.cases, counts.near_ties,
+              counts.excused);
   EXPECT_GE(counts.cases, 8000);
   EXPECT_LT(counts.excused, counts.cases / 100);
 }

@@ -1,0 +1,280 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <exception>
+#include <thread>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/snapshot_folder.h"
+
+namespace dbps::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kUnfinished = ".tmp";     // being written, or being removed
+constexpr const char* kReplaced = ".replaced";  // makes way for another of the same step
+constexpr const char* kDamaged = ".damaged";
+
+std::string name_of(int64_t step) { return fmt::format("step-{:08d}", step); }
+
+std::optional<int64_t> step_of(const std::string& name) {
+  constexpr std::string_view kPrefix = "step-";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  int64_t step = 0;
+  std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), step);
+  if (name_of(step) != name) return std::nullopt;
+  return step;
+}
+
+// Throws RuntimeFault.
+void rename_entry(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::rename(from, to, error);
+  if (error) {
+    throw RuntimeFault(fmt::format("cannot rename {} to {}: {}", from.string(),
+                                   to.filename().string(), error.message()));
+  }
+}
+
+// Throws RuntimeFault.
+void remove_entry(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) {
+    throw RuntimeFault(fmt::format("cannot remove {}: {}", path.string(), error.message()));
+  }
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+std::vector<std::string> entries(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    names.push_back(it->path().filename().string());
+  }
+  return names;
+}
+
+// Oldest first.
+std::vector<int64_t> steps_in(const fs::path& folder) {
+  std::vector<int64_t> steps;
+  for (const std::string& name : entries(folder)) {
+    if (const auto step = step_of(name)) steps.push_back(*step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+// What a pointer (`latest`, `best`) names; "" when there is none.
+std::string pointed_to(const fs::path& pointer) {
+  return is_there(pointer) ? trim(read_text_file(pointer)) : "";
+}
+
+// Ends what an interrupted writer had begun.
+void clear_leftovers(const fs::path& folder) {
+  for (const std::string& name : entries(folder)) {
+    if (name.find(kUnfinished) != std::string::npos) {
+      remove_entry(folder / name);
+    } else if (name.ends_with(kReplaced)) {
+      const fs::path original =
+          folder / name.substr(0, name.size() - std::string(kReplaced).size());
+      if (is_there(original)) {
+        remove_entry(folder / name);
+      } else {
+        rename_entry(folder / name, original);
+      }
+    }
+  }
+}
+
+void put_in_place(const fs::path& temporary, const fs::path& target) {
+  const fs::path replaced = target.string() + kReplaced;
+  if (is_there(target)) rename_entry(target, replaced);
+  rename_entry(temporary, target);
+  sync_folder(target.parent_path());
+  remove_entry(replaced);
+}
+
+// The new checkpoint stands by now, so what cannot be removed is only reported.
+void prune(const fs::path& folder, int64_t keep) {
+  const std::string latest = pointed_to(folder / "latest");
+  const std::string best = pointed_to(folder / "best");
+  const std::vector<int64_t> steps = steps_in(folder);
+  const auto count = static_cast<int64_t>(steps.size());
+  for (int64_t i = 0; i < count - keep; ++i) {
+    const std::string name = name_of(steps[i]);
+    if (name == latest || name == best) continue;
+    // Renamed first: half a checkpoint must not look like a whole one.
+    const fs::path unfinished = folder / (name + kUnfinished);
+    std::error_code error;
+    fs::rename(folder / name, unfinished, error);
+    if (!error) fs::remove_all(unfinished, error);
+    if (error) {
+      log::warning("cannot remove the old checkpoint {}: {}", (folder / name).string(),
+                   error.message());
+    }
+  }
+}
+
+void commit(const fs::path& folder, int64_t keep, const Snapshot& snapshot, bool best) {
+  const std::string name = name_of(snapshot.step);
+  const fs::path temporary = folder / (name + kUnfinished);
+  try {
+    make_folders(folder);
+    clear_leftovers(folder);
+    make_folders(temporary);
+    write_snapshot(temporary, snapshot);
+    put_in_place(temporary, folder / name);
+    write_file_atomic(folder / "latest", name + "\n");
+    if (best) write_file_atomic(folder / "best", name + "\n");
+    prune(folder, keep);
+  } catch (const std::exception& error) {
+    try {
+      clear_leftovers(folder);
+    } catch (const std::exception&) {
+      // The next save or start tries again.
+    }
+    const std::vector<int64_t> steps = steps_in(folder);
+    throw RuntimeFault(fmt::format("checkpoint {} is not saved: {}; {}", name, error.what(),
+                                   steps.empty()
+                                       ? "there is no earlier one"
+                                       : "the last good one is " + name_of(steps.back())));
+  }
+}
+
+NamedTensors on_host(const NamedTensors& tensors) {
+  NamedTensors copies;
+  for (const auto& [name, tensor] : tensors) {
+    copies.emplace_back(name, tensor.detach().to(at::TensorOptions().device(at::kCPU),
+                                                 /*non_blocking=*/false, /*copy=*/true,
+                                                 at::MemoryFormat::Contiguous));
+  }
+  return copies;
+}
+
+void set_aside(const fs::path& damaged) {
+  fs::path target = damaged.string() + kDamaged;
+  for (int i = 2; is_there(target); ++i) {
+    target = fmt::format("{}{}-{}", damaged.string(), kDamaged, i);
+  }
+  rename_entry(damaged, target);
+}
+
+}  // namespace
+
+struct Manager::State {
+  fs::path folder;
+  int64_t keep = 0;
+  std::thread writer;
+  std::exception_ptr failure;  // of the writer; read only once it is joined
+};
+
+Manager::Manager(fs::path run_folder, int64_t keep) : state_(std::make_unique<State>()) {
+  state_->folder = std::move(run_folder) / "checkpoints";
+  state_->keep = std::max<int64_t>(keep, 1);
+}
+
+Manager::~Manager() {
+  try {
+    wait();
+  } catch (const std::exception& error) {
+    log::error("{}", error.what());
+  }
+}
+
+void Manager::save(const Snapshot& snapshot, bool best) {
+  wait();
+  Snapshot copy;
+  copy.step = snapshot.step;
+  copy.model = on_host(snapshot.model);
+  copy.optimizer = on_host(snapshot.optimizer);
+  copy.model_metadata = snapshot.model_metadata;
+  copy.state = snapshot.state;
+  state_->writer = std::thread([state = state_.get(), copy = std::move(copy), best] {
+    try {
+      commit(state->folder, state->keep, copy, best);
+    } catch (...) {
+      state->failure = std::current_exception();
+    }
+  });
+}
+
+void Manager::wait() {
+  if (state_->writer.joinable()) state_->writer.join();
+  if (state_->failure) std::rethrow_exception(std::exchange(state_->failure, nullptr));
+}
+
+std::optional<Loaded> Manager::load_latest() {
+  wait();
+  const fs::path& folder = state_->folder;
+  clear_leftovers(folder);
+  std::vector<fs::path> damaged;
+  std::string why;
+  std::optional<Loaded> loaded;
+  const std::vector<int64_t> steps = steps_in(folder);
+  for (auto step = steps.rbegin(); step != steps.rend() && !loaded; ++step) {
+    const fs::path candidate = folder / name_of(*step);
+    try {
+      loaded = Loaded{candidate, read_snapshot(candidate, *step)};
+    } catch (const DataError& error) {
+      log::warning("{}", error.what());
+      if (why.empty()) why = error.what();
+      damaged.push_back(candidate);
+    }
+  }
+  if (!loaded && !damaged.empty()) {
+    throw DataError(fmt::format("none of the {} checkpoints in {} is whole ({})", damaged.size(),
+                                folder.string(), why));
+  }
+  for (const fs::path& checkpoint : damaged) {
+    log::warning("{} is set aside, {} is used", checkpoint.string(),
+                 loaded->folder.filename().string());
+    set_aside(checkpoint);
+  }
+  if (!damaged.empty()) {
+    write_file_atomic(folder / "latest", loaded->folder.filename().string() + "\n");
+  }
+  return loaded;
+}
+
+Loaded Manager::load(const std::string& name) {
+  wait();
+  const fs::path& folder = state_->folder;
+  std::string resolved = name;
+  if (name == "best" || name == "latest") {
+    resolved = pointed_to(folder / name);
+    if (resolved.empty()) {
+      throw DataError(fmt::format("{} is not there: no checkpoint is the {} one",
+                                  (folder / name).string(), name));
+    }
+    if (!step_of(resolved)) {
+      throw DataError(
+          fmt::format("{} is damaged: it names no checkpoint", (folder / name).string()));
+    }
+  }
+  const std::optional<int64_t> step = step_of(resolved);
+  if (!step || !fs::is_directory(folder / resolved)) {
+    throw DataError(fmt::format("{} is not a checkpoint; there are {}",
+                                (folder / resolved).string(), join_words(names())));
+  }
+  return Loaded{folder / resolved, read_snapshot(folder / resolved, *step)};
+}
+
+std::vector<std::string> Manager::names() const {
+  std::vector<std::string> names;
+  for (const int64_t step : steps_in(state_->folder)) names.push_back(name_of(step));
+  return names;
+}
+
+}  // namespace dbps::checkpoint
