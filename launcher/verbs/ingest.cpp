@@ -121,7 +121,9 @@ void run(Arguments& arguments, const Context& context) {
         });
   }
   if (context.json) {
-    fmt::print("{}\n", to_json(summary).dump());
+    // A name that is not UTF-8 is one of the reasons to be left out.
+    constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
+    fmt::print("{}\n", to_json(summary).dump(-1, ' ', false, kReplace));
   } else {
     print(summary, arguments.store);
   }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/random.h"
+#include "base/text.h"
 
 namespace dbps::store {
 namespace {
@@ -45,6 +46,22 @@ uint32_t from_hex(const std::string& text) {
   return static_cast<uint32_t>(std::stoul(text, nullptr, 16));
 }
 
+uint32_t range_crc32c(const fs::path& path, uint64_t from, uint64_t to, uint32_t crc) {
+  const FileDescriptor file = open_for_reading(path);
+  std::vector<uint8_t> piece(std::min<uint64_t>(to - from, 4 << 20));
+  for (uint64_t at = from; at < to; at += piece.size()) {
+    const size_t bytes = std::min<uint64_t>(piece.size(), to - at);
+    pread_exactly(file.get(), piece.data(), bytes, at, path);
+    crc = crc32c(piece.data(), bytes, crc);
+  }
+  return crc;
+}
+
+uint32_t frame_crc32c(const fs::path& path, const ShardEntry& entry) {
+  const uint32_t head = range_crc32c(path, 0, entry.blob_offset, 0);
+  return range_crc32c(path, entry.blob_offset + entry.blob_bytes, entry.bytes, head);
+}
+
 std::string checksum(const json& document) {
   const std::string text = document.dump();
   return hex(crc32c(text.data(), text.size()));
@@ -62,7 +79,8 @@ Manifest from_json(const json& document) {
   manifest.tool_version = document.at("tool_version");
   for (const json& shard : document.at("shards")) {
     manifest.shards.push_back({shard.at("name"), shard.at("bytes"), from_hex(shard.at("crc32c")),
-                               shard.at("bags"), shard.at("tiles")});
+                               shard.at("bags"), shard.at("tiles"), shard.at("blob_offset"),
+                               shard.at("blob_bytes"), from_hex(shard.at("frame_crc32c"))});
     if (shard_number(manifest.shards.back().name) < 0) throw DataError("a shard's name is wrong");
   }
   return manifest;
@@ -111,7 +129,10 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
                                   {"bytes", shard.bytes},
                                   {"crc32c", hex(shard.crc32c)},
                                   {"bags", shard.bags},
-                                  {"tiles", shard.tiles}});
+                                  {"tiles", shard.tiles},
+                                  {"blob_offset", shard.blob_offset},
+                                  {"blob_bytes", shard.blob_bytes},
+                                  {"frame_crc32c", hex(shard.frame_crc32c)}});
   }
   document["crc32c"] = checksum(document);
   write_file_atomic(manifest_path(folder), document.dump(2) + "\n");
@@ -149,17 +170,44 @@ std::string fingerprint_of(const std::vector<const ShardTables*>& shards) {
   return fmt::format("{:016x}", fingerprint);
 }
 
-uint32_t file_crc32c(const fs::path& path) {
-  const FileDescriptor file = open_for_reading(path);
-  const uint64_t size = fs::file_size(path);
-  std::vector<uint8_t> piece(4 << 20);
-  uint32_t crc = 0;
-  for (uint64_t at = 0; at < size; at += piece.size()) {
-    const size_t bytes = std::min<uint64_t>(piece.size(), size - at);
-    pread_exactly(file.get(), piece.data(), bytes, at, path);
-    crc = crc32c(piece.data(), bytes, crc);
+uint32_t file_crc32c(const fs::path& path) { return range_crc32c(path, 0, fs::file_size(path), 0); }
+
+ShardEntry describe_shard(const fs::path& path, const Shard& shard) {
+  ShardEntry entry;
+  entry.name = path.filename().string();
+  entry.bytes = fs::file_size(path);
+  entry.crc32c = file_crc32c(path);
+  entry.bags = static_cast<int64_t>(shard.tables.bags.size());
+  entry.tiles = static_cast<int64_t>(shard.tables.tiles.size());
+  entry.blob_offset = shard.blob_offset;
+  entry.blob_bytes = shard.blob_bytes;
+  entry.frame_crc32c = frame_crc32c(path, entry);
+  return entry;
+}
+
+void check_frame(const fs::path& path, const ShardEntry& entry) {
+  const std::string advice = fmt::format("run `dbps verify {}`", path.parent_path().string());
+  std::error_code error;
+  const uint64_t bytes = fs::file_size(path, error);
+  if (error) throw DataError(fmt::format("{} is missing: {}", path.string(), advice));
+  if (bytes != entry.bytes) {
+    throw DataError(fmt::format("{} has {} bytes, but store.json says {}: {}", path.string(), bytes,
+                                entry.bytes, advice));
   }
-  return crc;
+  if (frame_crc32c(path, entry) != entry.frame_crc32c) {
+    throw DataError(
+        fmt::format("{}: its tables are altered (checksum): {}", path.string(), advice));
+  }
+}
+
+std::string settings_difference(const Settings& found, const Settings& wanted) {
+  const json before = to_json(found), after = to_json(wanted);
+  std::vector<std::string> words;
+  for (const auto& [key, value] : before.items()) {
+    if (value == after.at(key)) continue;
+    words.push_back(fmt::format("{} {} (asked for: {})", key, value.dump(), after.at(key).dump()));
+  }
+  return join_words(words);
 }
 
 }  // namespace dbps::store

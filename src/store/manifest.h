@@ -18,7 +18,15 @@ struct ShardEntry {
   uint32_t crc32c = 0;  // of the whole file
   int64_t bags = 0;
   int64_t tiles = 0;
+  uint64_t blob_offset = 0;
+  uint64_t blob_bytes = 0;
+  uint32_t frame_crc32c = 0;  // of all outside the blob: HDF5 is never given altered bytes
 };
+
+// What store.json will say of a shard file.
+ShardEntry describe_shard(const std::filesystem::path& path, const Shard& shard);
+// Throws DataError when the file's size, or a byte outside the blob, is not as `entry` says.
+void check_frame(const std::filesystem::path& path, const ShardEntry& entry);
 
 struct Manifest {
   Settings settings;
@@ -37,6 +45,9 @@ void write_manifest(const std::filesystem::path& folder, const Manifest& manifes
 // Settings as JSON text, for the journal; and back (throws DataError).
 std::string settings_to_text(const Settings& settings);
 Settings settings_from_text(const std::string& text);
+
+// "codec keep (asked for: png)": where two settings differ.
+std::string settings_difference(const Settings& found, const Settings& wanted);
 
 // Over (id, and of each tile its checksum and size) in id order: the same pixels give the same
 // fingerprint however they are cut into shards or parts, and in whatever order they came.

@@ -1,7 +1,6 @@
 #include "store/reader.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <tuple>
@@ -37,26 +36,15 @@ std::string advice(const fs::path& folder) {
 
 OpenShard open_shard(const fs::path& folder, const ShardEntry& entry, const Settings& settings) {
   OpenShard shard{entry.name, folder / entry.name, {}, {}};
-  const std::string name = shard.path.string();
-  if (!fs::exists(shard.path)) {
-    throw DataError(fmt::format("{} is missing: {}", name, advice(folder)));
-  }
+  check_frame(shard.path, entry);
   shard.file = open_for_reading(shard.path);
-  struct stat status {};
-  if (::fstat(shard.file.get(), &status) != 0) {
-    throw DataError(errno_message(fmt::format("cannot read {}", name)));
-  }
-  if (static_cast<uint64_t>(status.st_size) != entry.bytes) {
-    throw DataError(fmt::format("{} has {} bytes, but store.json says {}: {}", name, status.st_size,
-                                entry.bytes, advice(folder)));
-  }
   shard.content = read_shard(shard.path);
   const ShardTables& tables = shard.content.tables;
   if (!(shard.content.settings == settings) ||
       static_cast<int64_t>(tables.bags.size()) != entry.bags ||
       static_cast<int64_t>(tables.tiles.size()) != entry.tiles) {
-    throw DataError(
-        fmt::format("{} is not the shard that store.json names: {}", name, advice(folder)));
+    throw DataError(fmt::format("{} is not the shard that store.json names: {}",
+                                shard.path.string(), advice(folder)));
   }
   return shard;
 }

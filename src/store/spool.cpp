@@ -132,11 +132,12 @@ void Spool::replay() {
     if (checksummed(content) != line) break;
     start = end + 1;
     if (!has_settings) {
-      if (settings_from_text(content) != settings_) {
-        throw ConfigError(fmt::format(
-            "{} was begun with other settings: finish it with those, or remove the folder to start "
-            "over (begun with {})",
-            folder_.string(), content));
+      const Settings begun = settings_from_text(content);
+      if (begun != settings_) {
+        throw ConfigError(
+            fmt::format("{} was begun with other settings, {}: finish it with those, or remove the "
+                        "folder to start over",
+                        folder_.string(), settings_difference(begun, settings_)));
       }
       has_settings = true;
       continue;
@@ -223,9 +224,8 @@ ShardEntry Spool::seal(ShardTables& tables) {
       }
     }
   });
-  const ShardEntry entry{path.filename().string(), fs::file_size(temporary), file_crc32c(temporary),
-                         static_cast<int64_t>(tables.bags.size()),
-                         static_cast<int64_t>(tables.tiles.size())};
+  ShardEntry entry = describe_shard(temporary, read_shard(temporary));
+  entry.name = path.filename().string();
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     throw RuntimeFault(errno_message(fmt::format("cannot rename to {}", path.string())));
   }

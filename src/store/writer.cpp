@@ -93,9 +93,9 @@ struct Writer::State {
 
   void check_settings(const Settings& found) const {
     if (found == options.settings) return;
-    throw ConfigError(fmt::format(
-        "{} has other settings ({}, asked for: {}): ingest with those, or into another folder",
-        folder.string(), settings_to_text(found), settings_to_text(options.settings)));
+    throw ConfigError(
+        fmt::format("{} has other settings, {}: ingest with those, or into another folder",
+                    folder.string(), settings_difference(found, options.settings)));
   }
 
   // The shards that store.json names, with every byte checked.
@@ -133,10 +133,8 @@ struct Writer::State {
       Shard shard = read_shard(path);
       check_settings(shard.settings);
       if (whole_bags(path, shard).size() == shard.tables.bags.size()) {
-        const ShardEntry entry{path.filename().string(), fs::file_size(path), file_crc32c(path),
-                               static_cast<int64_t>(shard.tables.bags.size()),
-                               static_cast<int64_t>(shard.tables.tiles.size())};
-        take(entry, std::move(shard.tables));
+        ShardEntry entry = describe_shard(path, shard);
+        take(std::move(entry), std::move(shard.tables));
         changed = true;
         return;
       }

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -252,6 +255,39 @@ TEST_F(IngestTest, JobsChangeNothingButTime) {
   EXPECT_EQ(last.seconds_left, 0.0);
   EXPECT_EQ(store::Reader(store_).fingerprint(), fingerprint);
   EXPECT_EQ(read_text_file(labels_path(store_)), labels);
+}
+
+TEST_F(IngestTest, KilledAndFinished) {
+  for (int i = 0; i < 60; ++i) add_picture(fmt::format("c/{:02}.png", i), 60, 60, i);
+  IngestOptions options;
+  options.jobs = 2;
+  options.shard_bytes = 4000;
+  int64_t at_least = 0;
+  for (const int64_t stop_at : {7, 20}) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      int64_t calls = 0;
+      ingest(find_sources(source_), store_, options, [&](const Progress&) {
+        if (++calls == stop_at) ::kill(::getpid(), SIGKILL);
+      });
+      ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    at_least += stop_at;
+    EXPECT_THROW(store::Reader{store_}, DataError);
+  }
+  const Summary summary = run(options);
+  EXPECT_GE(summary.skipped, at_least);
+  EXPECT_EQ(summary.kept + summary.skipped, 60);
+  const std::string fingerprint = store::Reader(store_).fingerprint();
+  EXPECT_EQ(ids().size(), 60u);
+  EXPECT_EQ(read_csv(labels_path(store_)).rows.size(), 60u);
+  fs::remove_all(store_);
+  run(options);
+  EXPECT_EQ(store::Reader(store_).fingerprint(), fingerprint);
 }
 
 TEST_F(IngestTest, NoSourceIsAConfigError) {

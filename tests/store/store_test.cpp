@@ -186,17 +186,14 @@ TEST_F(DamageTest, AlteredTables) {
   EXPECT_EQ(error_of_opening(store_), "");
 }
 
-// Any byte outside the pictures: a reader may not notice (padding), but must not fail in another
-// way, and must never hand out wrong bytes; verify finds it always.
-TEST_F(DamageTest, AnyByte) {
+TEST_F(DamageTest, AnyByteIsNoticed) {
   const uint64_t size = fs::file_size(shard_);
   for (uint64_t at = 0; at < size; at += 97) {
     flip_byte(shard_, at);
     try {
       const Reader reader(store_);
-      for (int64_t i = 0; i < reader.num_bags(); ++i) {
-        EXPECT_EQ(reader.read(i), pictures_.at(reader.bag(i).id));
-      }
+      for (int64_t i = 0; i < reader.num_bags(); ++i) reader.read(i);
+      ADD_FAILURE() << "byte " << at << " was altered and everything was read";
     } catch (const DataError& error) {
       EXPECT_THAT(error.what(), HasSubstr("shard-00001.h5"));
     }

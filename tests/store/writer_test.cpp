@@ -179,6 +179,29 @@ TEST(WriterTest, AnAlteredSpooledBagIsMadeAgain) {
   expect_holds(temp.path(), pictures);
 }
 
+// After a power cut the journal may have reached the disk and the bytes not, or half of either.
+TEST(WriterTest, AShortSpoolAndAnAlteredLine) {
+  TempFolder temp;
+  const Pictures pictures = make_pictures(0, 6);
+  {
+    Writer writer(temp.path(), small_shards());
+    for (const auto& [id, bytes] : pictures) append_picture(writer, id, bytes);
+  }
+  const fs::path spool = temp.path() / "shard-00000.spool";
+  fs::resize_file(spool, fs::file_size(spool) - 1);
+  EXPECT_EQ(Writer(temp.path(), small_shards()).num_bags(), 5);
+  const fs::path journal = temp.path() / "shard-00000.journal";
+  const std::string& id = std::next(pictures.begin(), 4)->first;
+  flip_byte(journal, find_in_file(journal, id));
+  {
+    const Writer writer(temp.path(), small_shards());
+    EXPECT_EQ(writer.num_bags(), 4);
+    EXPECT_FALSE(writer.contains(id));
+  }
+  make_store(temp.path(), pictures);
+  expect_holds(temp.path(), pictures);
+}
+
 TEST(WriterTest, ADamagedShardIsRepairedByIngestingAgain) {
   TempFolder temp;
   const Pictures pictures = make_pictures(0, 30);
