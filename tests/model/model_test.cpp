@@ -115,6 +115,12 @@ TEST_F(EncoderWeights, PublishedWeightsFitAProjectedAndShortenedResnet) {
   EXPECT_TRUE(model.parameters()[0].tensor.equal(tensors[0].tensor));
   options.encoder = {.kind = "resnet18", .stages = 1, .width = 64};
   EXPECT_TRUE(load(tensors, options).parameters()[0].tensor.equal(tensors[0].tensor));
+
+  options.encoder.channels = 1;
+  const Model grey = load(tensors, options);
+  EXPECT_EQ(grey.parameters()[0].tensor.size(1), 1) << "the stem is replaced";
+  EXPECT_EQ(grey.parameters()[3].name, "encoder.layer1.0.conv1.weight");
+  EXPECT_TRUE(grey.parameters()[3].tensor.equal(tensors[3].tensor));
 }
 
 TEST_F(EncoderWeights, WrongOnesAreNamed) {
