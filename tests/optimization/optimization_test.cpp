@@ -93,7 +93,7 @@ TEST(AdamW, ResumesFromItsState) {
 TEST(AdamW, TakesGradientsOfAnotherLayout) {
   const auto step = [](bool other_layout) {
     const at::Tensor parameter = at::arange(24, at::kFloat).view({2, 3, 2, 2}).requires_grad_();
-    at::Tensor gradient = at::arange(24, at::kFloat).view({2, 3, 2, 2}) - 11.5;
+    at::Tensor gradient = (at::arange(24, at::kFloat) * 7).fmod(24).view({2, 3, 2, 2}) - 11.5;
     if (other_layout) gradient = gradient.contiguous(at::MemoryFormat::ChannelsLast);
     parameter.mutable_grad() = gradient;
     make_optimizer({}, {{{{"w", parameter}}, 1.0}})->step(0.1);
