@@ -35,8 +35,7 @@ class FoldedEncoder final : public ScanEncoder {
       if (residual.defined()) y.add_(residual);
       return activation == Activation::kRelu ? y.relu_() : y;
     };
-    const at::Tensor features =
-        source_.pooled(patches_nCHW.contiguous(at::MemoryFormat::ChannelsLast), run);
+    const at::Tensor features = source_.pooled(patches_nCHW, run);
     return projector_ ? projector_->forward(features) : features;
   }
 
@@ -110,7 +109,8 @@ void ConvolutionalEncoder::complete(int64_t features, int64_t stride, bool norma
 at::Tensor ConvolutionalEncoder::pooled(const at::Tensor& patches, const RunLayer& run) const {
   DBPS_CHECK(patches.dim() == 4 && patches.size(1) == spec_.channels,
              "an encoder was given patches of another number of channels");
-  const at::Tensor features = trunk(patches, run).mean({2, 3});
+  const at::Tensor features =
+      trunk(patches.contiguous(at::MemoryFormat::ChannelsLast), run).mean({2, 3});
   return normalised_ ? plain_layer_norm(features) : features;
 }
 

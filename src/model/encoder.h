@@ -25,6 +25,8 @@ struct EncoderSpec {
   std::vector<double> std;
   // Beginnings of names that its weight files may hold and that it does not use ("fc.").
   std::vector<std::string> unused_weights;
+  // A first weight that stays random where a file's is for another number of channels; "": none.
+  std::string replaced_stem;
 };
 
 // The scan's own copy of an encoder: evaluation mode (running statistics), no gradient, free to

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "model/projector.h"
 #include "model/weights.h"
 
@@ -53,14 +54,27 @@ WeightsFile encoder_part(const WeightsFile& file, const EncoderSpec& spec) {
   return part;
 }
 
+bool is_for_other_channels(const NamedTensor& named, const EncoderSpec& spec) {
+  return named.name == spec.replaced_stem && named.tensor.dim() == 4 &&
+         named.tensor.size(1) != spec.channels;
+}
+
 void load_encoder(Encoder& encoder, const std::string& path) {
-  const WeightsFile part = encoder_part(read_weights(path), encoder.spec());
+  const EncoderSpec& spec = encoder.spec();
+  WeightsFile part = encoder_part(read_weights(path), spec);
   const auto projects = [](const NamedTensor& named) {
     return named.name.starts_with(kProjectorPrefix);
   };
   std::vector<NamedTensor> into = encoder.parameters().parameters();
   const std::vector<NamedTensor>& buffers = encoder.parameters().buffers();
   into.insert(into.end(), buffers.begin(), buffers.end());
+  const auto removed = std::erase_if(
+      part.tensors, [&](const NamedTensor& named) { return is_for_other_channels(named, spec); });
+  if (removed > 0) {
+    log::info("{}: {} is for another number of channels; ours stays random", path,
+              spec.replaced_stem);
+    std::erase_if(into, [&](const NamedTensor& named) { return named.name == spec.replaced_stem; });
+  }
   // Published weights end at the pooling: a projector then keeps its random ones.
   if (std::none_of(part.tensors.begin(), part.tensors.end(), projects)) {
     std::erase_if(into, projects);

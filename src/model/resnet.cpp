@@ -40,6 +40,7 @@ class Resnet final : public ConvolutionalEncoder {
                        int64_t{64} << stage, stage > 0 && block == 0 ? 2 : 1);
       }
     }
+    if (options.channels != 3) spec_.replaced_stem = "conv1.weight";
     spec_.unused_weights = {"fc."};
     for (int64_t stage = options.stages; stage < 4; ++stage) {
       spec_.unused_weights.push_back(fmt::format("layer{}.", stage + 1));
