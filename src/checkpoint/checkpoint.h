@@ -33,6 +33,9 @@ struct Loaded {
   Snapshot snapshot;  // tensors on the CPU, in order of their names
 };
 
+// The folder's name of a step's checkpoint: "step-00001200".
+std::string checkpoint_name(int64_t step);
+
 // Writes and finds checkpoints of one run folder. Rank 0 only; other ranks never touch the files.
 // save() copies the tensors to host memory, returns, and writes in a thread of its own; at most one
 // write is in flight (a second save waits for the first).

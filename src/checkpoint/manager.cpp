@@ -22,14 +22,12 @@ constexpr const char* kUnfinished = ".tmp";     // being written, or being remov
 constexpr const char* kReplaced = ".replaced";  // makes way for another of the same step
 constexpr const char* kDamaged = ".damaged";
 
-std::string name_of(int64_t step) { return fmt::format("step-{:08d}", step); }
-
 std::optional<int64_t> step_of(const std::string& name) {
   constexpr std::string_view kPrefix = "step-";
   if (!name.starts_with(kPrefix)) return std::nullopt;
   int64_t step = 0;
   std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), step);
-  if (name_of(step) != name) return std::nullopt;
+  if (checkpoint_name(step) != name) return std::nullopt;
   return step;
 }
 
@@ -113,7 +111,7 @@ void prune(const fs::path& folder, int64_t keep) {
   const std::vector<int64_t> steps = steps_in(folder);
   const auto count = static_cast<int64_t>(steps.size());
   for (int64_t i = 0; i < count - keep; ++i) {
-    const std::string name = name_of(steps[i]);
+    const std::string name = checkpoint_name(steps[i]);
     if (name == latest || name == best) continue;
     // Renamed first: half a checkpoint must not look like a whole one.
     const fs::path unfinished = folder / (name + kUnfinished);
@@ -128,7 +126,7 @@ void prune(const fs::path& folder, int64_t keep) {
 }
 
 void commit(const fs::path& folder, int64_t keep, const Snapshot& snapshot, bool best) {
-  const std::string name = name_of(snapshot.step);
+  const std::string name = checkpoint_name(snapshot.step);
   const fs::path temporary = folder / (name + kUnfinished);
   try {
     make_folders(folder);
@@ -149,7 +147,7 @@ void commit(const fs::path& folder, int64_t keep, const Snapshot& snapshot, bool
     throw RuntimeFault(fmt::format("checkpoint {} is not saved: {}; {}", name, error.what(),
                                    steps.empty()
                                        ? "there is no earlier one"
-                                       : "the last good one is " + name_of(steps.back())));
+                                       : "the last good one is " + checkpoint_name(steps.back())));
   }
 }
 
@@ -172,6 +170,8 @@ void set_aside(const fs::path& damaged) {
 }
 
 }  // namespace
+
+std::string checkpoint_name(int64_t step) { return fmt::format("step-{:08d}", step); }
 
 struct Manager::State {
   fs::path folder;
@@ -224,7 +224,7 @@ std::optional<Loaded> Manager::load_latest() {
   std::optional<Loaded> loaded;
   const std::vector<int64_t> steps = steps_in(folder);
   for (auto step = steps.rbegin(); step != steps.rend() && !loaded; ++step) {
-    const fs::path candidate = folder / name_of(*step);
+    const fs::path candidate = folder / checkpoint_name(*step);
     try {
       loaded = Loaded{candidate, read_snapshot(candidate, *step)};
     } catch (const DataError& error) {
@@ -273,7 +273,7 @@ Loaded Manager::load(const std::string& name) {
 
 std::vector<std::string> Manager::names() const {
   std::vector<std::string> names;
-  for (const int64_t step : steps_in(state_->folder)) names.push_back(name_of(step));
+  for (const int64_t step : steps_in(state_->folder)) names.push_back(checkpoint_name(step));
   return names;
 }
 

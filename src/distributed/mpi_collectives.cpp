@@ -191,7 +191,7 @@ bool MpiCollectives::State::start_what_is_ready() {
 // it moves; between bursts the core belongs to whoever computes.
 void MpiCollectives::State::poll() {
   using std::chrono::microseconds;
-  constexpr int kBurst = 16;
+  constexpr int kBurst = 64;
   constexpr microseconds kShortest{10};
   constexpr microseconds kLongest{200};
   microseconds pause = kShortest;

@@ -16,11 +16,7 @@ int64_t physical_memory() {
   return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
 }
 
-// The value given, else the earlier run's, else this machine's.
-int64_t settle(int64_t given, int64_t earlier, int64_t here) {
-  if (given > 0) return given;
-  return earlier > 0 ? earlier : here;
-}
+int64_t or_else(int64_t given, int64_t automatic) { return given > 0 ? given : automatic; }
 
 void check_steps(const config::Config& config, const data::Dataset& dataset) {
   const auto pictures = static_cast<int64_t>(dataset.of_split(data::Split::kTrain).size());
@@ -57,25 +53,24 @@ config::Config resolve_machine(const config::Config& config,
                                const std::optional<config::Config>& previous,
                                distributed::World& world, at::Device device) {
   config::Config resolved = config;
-  const config::Config before = previous.value_or(config::Config{});
-  const int64_t cores = available_cores();
-  const int64_t cores_per_rank = std::max<int64_t>(1, cores / world.local_size());
-
-  resolved.distributed.device =
+  if (previous) config::keep_resolved(*previous, resolved);
+  const int64_t cores_per_rank = std::max<int64_t>(1, available_cores() / world.local_size());
+  const auto kind =
       device.is_cuda() ? distributed::DeviceKind::kCuda : distributed::DeviceKind::kCpu;
-  resolved.distributed.threads =
-      settle(config.distributed.threads, before.distributed.threads, cores_per_rank);
-  resolved.training.micro_batches =
-      settle(config.training.micro_batches, before.training.micro_batches, world.world_size());
+  if (resolved.distributed.device == distributed::DeviceKind::kAuto) {
+    resolved.distributed.device = kind;
+  }
+  resolved.distributed.threads = or_else(resolved.distributed.threads, cores_per_rank);
+  resolved.training.micro_batches = or_else(resolved.training.micro_batches, world.world_size());
+  resolved.data.decode_threads = or_else(resolved.data.decode_threads, cores_per_rank);
+  resolved.data.host_bytes =
+      or_else(resolved.data.host_bytes, physical_memory() / 4 / world.local_size());
   if (resolved.training.micro_batches < world.world_size()) {
     throw ConfigError(fmt::format(
         "training.micro_batches = {} cannot keep {} ranks busy: start at most {} ranks, or set "
         "training.micro_batches to a multiple of the ranks (it is part of the result)",
         resolved.training.micro_batches, world.world_size(), resolved.training.micro_batches));
   }
-  resolved.data.decode_threads = settle(config.data.decode_threads, 0, cores_per_rank);
-  resolved.data.host_bytes =
-      settle(config.data.host_bytes, 0, physical_memory() / 4 / world.local_size());
   return resolved;
 }
 
