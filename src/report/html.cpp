@@ -100,13 +100,15 @@ std::string maps(const Run& run) {
         caption, png ? "png" : "jpeg", base64(bytes));
   }
   if (out.empty()) return "";
+  const std::string epoch =
+      run.maps_epoch >= 0 ? fmt::format(" After epoch {}.", run.maps_epoch) : "";
   const std::string more =
       run.maps.size() > kMaps ? fmt::format(" The first {} of {} pictures.", kMaps, run.maps.size())
                               : "";
   return fmt::format(
-      "<div class=\"maps\">\n{}</div><p class=\"note\">Framed: what was kept of each "
-      "picture; dimmed: what was scanned and left.{}</p>\n",
-      out, more);
+      "<div class=\"maps\">\n{}</div><p class=\"note\">Orange frames: salient patches; blue: "
+      "sub-salient ones; dimmed: what was scanned and left.{}{}</p>\n",
+      out, epoch, more);
 }
 
 std::string provenance(const Run& run) {

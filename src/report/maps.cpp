@@ -132,7 +132,7 @@ int64_t write_word(image::Image& map, int64_t x, int64_t y, int64_t dot, std::st
 
 // The map with a strip below it that says which colour is which.
 image::Image with_legend(const image::Image& map) {
-  const int64_t dot = std::max<int64_t>(1, std::max(map.width, map.height) / 420);
+  const int64_t dot = std::clamp<int64_t>(map.width / 240, 1, 4);  // the words take 140 dots
   const int64_t strip = 15 * dot;
   image::Image out(map.width, map.height + strip, 3);
   std::copy(map.pixels.begin(), map.pixels.end(), out.pixels.begin());

@@ -31,8 +31,8 @@ h3:first-child { margin-top: 0; }
 .lede { margin: 8px 0 0; color: var(--soft); max-width: 70ch; }
 .remarks { margin: 14px 0 0; padding: 8px 14px; border-left: 3px solid var(--s1); color: var(--soft); list-style: none; font-size: 14px; overflow-wrap: anywhere; }
 section { margin-top: 44px; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1px; margin: 26px 0 0; background: var(--rule); border: 1px solid var(--rule); border-radius: 10px; overflow: hidden; }
-.facts div { padding: 14px 16px; background: var(--card); }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1px; margin: 26px 0 0; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; overflow: hidden; }
+.facts div { padding: 14px 16px; box-shadow: 0 0 0 1px var(--rule); }
 .facts dt { color: var(--soft); font-size: 13px; line-height: 1.35; }
 .facts dd { margin: 2px 0 0; font-size: 22px; font-weight: 600; letter-spacing: -.01em; font-variant-numeric: tabular-nums; }
 .facts small { display: block; color: var(--soft); font-size: 12.5px; font-weight: 400; letter-spacing: 0; }
@@ -64,10 +64,10 @@ td small { display: block; color: var(--soft); font-size: 12px; }
 .words th { white-space: normal; }
 .wide { width: 100%; }
 .matrix td { min-width: 46px; border: 2px solid var(--paper); text-align: center; border-radius: 6px; }
-.matrix thead th { text-align: center; white-space: normal; border: 0; overflow-wrap: anywhere; }
+.matrix thead th { text-align: center; border: 0; }
 .matrix tbody th { border: 0; }
 .matrix .right { font-weight: 650; }
-.matrix th { max-width: 130px; white-space: normal; overflow-wrap: anywhere; }
+.matrix th { max-width: 130px; white-space: normal; overflow-wrap: break-word; }
 .note { margin: 10px 0 0; color: var(--soft); font-size: 13px; max-width: 70ch; }
 .bar { display: block; height: 10px; min-width: 1px; border-radius: 3px; background: var(--accent); }
 .bars td.track { width: 60%; min-width: 90px; }
@@ -84,7 +84,7 @@ summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; b
 details > pre { margin: 0; padding: 4px 16px 16px; overflow-x: auto; font: 13px/1.55 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 details.run { background: none; margin-top: 28px; }
 details.run > .inside { padding: 0 clamp(12px, 2vw, 24px) 24px; }
-@media (max-width: 560px) { .maps { grid-template-columns: 1fr 1fr; gap: 12px; } section { margin-top: 34px; } .facts { grid-template-columns: 1fr 1fr; } .facts dd { font-size: 19px; } }
+@media (max-width: 560px) { .maps { grid-template-columns: 1fr 1fr; gap: 12px; } section { margin-top: 34px; } .facts { grid-template-columns: 1fr 1fr; } .facts dd { font-size: 19px; } th, td { padding: 6px 7px; } td:last-child, th:last-child { padding-right: 0; } .bars td.track { min-width: 40px; } }
 @media print { details > pre { white-space: pre-wrap; } .chart, .facts, figure { break-inside: avoid; } }
 )css";
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -119,8 +120,8 @@ void read_metrics(const fs::path& path, Run& run) {
     }
   }
   if (unreadable > 0) {
-    run.remarks.push_back(
-        fmt::format("metrics.jsonl: {} line(s) could not be read and are left out", unreadable));
+    run.remarks.push_back(fmt::format("metrics.jsonl: {} unreadable line{} left out", unreadable,
+                                      unreadable == 1 ? "" : "s"));
   }
 }
 
@@ -180,6 +181,7 @@ void find_maps(const fs::path& folder, Run& run) {
     found.emplace_back(epoch, entry.path());
   }
   std::sort(found.begin(), found.end());
+  run.maps_epoch = latest;
   for (const auto& [epoch, path] : found) {
     if (epoch == latest) run.maps.push_back(path);
   }
@@ -199,6 +201,18 @@ void find_predictions(const fs::path& folder, Run& run) {
     } catch (const DataError& error) {
       run.remarks.emplace_back(error.what());
     }
+  }
+}
+
+// A file of one task does not name it; the events do.
+void name_predictions(Run& run) {
+  std::set<std::string> tasks;
+  for (const EvaluationEvent& event : run.evaluations) {
+    for (const auto& [task, metrics] : event.tasks) tasks.insert(task);
+  }
+  if (tasks.size() != 1) return;
+  for (Predictions& predictions : run.predictions) {
+    if (predictions.task.empty()) predictions.task = *tasks.begin();
   }
 }
 
@@ -231,6 +245,7 @@ Run read_run(const fs::path& folder) {
                     folder.string()));
   }
   find_predictions(folder, run);
+  name_predictions(run);
   find_maps(folder / "maps", run);
   return run;
 }

@@ -18,6 +18,8 @@ constexpr size_t kBuckets = 300;
 constexpr size_t kTooltips = 60;
 constexpr int kColours = 6;
 
+bool finite(const Point& point) { return std::isfinite(point.x) && std::isfinite(point.y); }
+
 struct Axis {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
@@ -73,7 +75,10 @@ double place_y(const Axis& axis, double value) {
 std::string tick_text(double value, double tick) {
   if (std::abs(value) < tick * 1e-6) return "0";
   if (std::abs(value) >= 10000 && tick >= 100) return fmt::format("{:g}k", value / 1000);
-  if (tick < 1e-3) return fmt::format("{:.2g}", value);
+  if (tick < 1e-3) {
+    const double exponent = std::floor(std::log10(std::abs(value)) + 1e-9);
+    return fmt::format("{:.3g}e{:g}", value / std::pow(10.0, exponent), exponent);
+  }
   const int digits = std::max(0, static_cast<int>(-std::floor(std::log10(tick) + 1e-9)));
   return fmt::format("{:.{}f}", value, digits);
 }
@@ -116,10 +121,11 @@ std::string draw_series(const Chart& chart, const Series& series, const Axis& x,
   const bool marked = series.style == Series::Style::kMarked;
   const bool faint = series.style == Series::Style::kFaint;
   const size_t every = std::max<size_t>(1, series.points.size() / kTooltips);
+  const bool lone = std::count_if(series.points.begin(), series.points.end(), finite) == 1;
   bool pen_down = false;
   for (size_t i = 0; i < series.points.size(); ++i) {
     const Point& point = series.points[i];
-    if (!std::isfinite(point.x) || !std::isfinite(point.y)) {
+    if (!finite(point)) {
       pen_down = false;
       continue;
     }
@@ -130,7 +136,6 @@ std::string draw_series(const Chart& chart, const Series& series, const Axis& x,
     const std::string title =
         fmt::format("{}, {} {}: {}", escape(series.name), escape(chart.x_label),
                     number_text(point.x), number_text(point.y));
-    const bool lone = series.points.size() == 1;
     if (marked || lone) dots += circle(px, py, 2.6, "dot", title);
     dots += circle(px, py, 7, "hit", title);
   }
@@ -148,7 +153,16 @@ std::string legend(const Chart& chart) {
   return out + "</ul>";
 }
 
-bool finite(const Point& point) { return std::isfinite(point.x) && std::isfinite(point.y); }
+// What the picture shows, for those who hear it.
+std::string description(const Chart& chart) {
+  std::string out = fmt::format("{} by {}.", chart.title, chart.x_label);
+  for (const Series& series : chart.series) {
+    if (series.style == Series::Style::kFaint) continue;
+    const auto last = std::find_if(series.points.rbegin(), series.points.rend(), finite);
+    out += fmt::format(" {}: {} at {}.", series.name, number_text(last->y), number_text(last->x));
+  }
+  return escape(out);
+}
 
 }  // namespace
 
@@ -191,8 +205,8 @@ std::string line_chart(const Chart& given) {
   for (const Series& series : chart.series) drawn += draw_series(chart, series, x, y);
   return fmt::format(
       "<figure class=\"chart\"><figcaption>{0}</figcaption>{1}<svg viewBox=\"0 0 {2:g} {3:g}\" "
-      "role=\"img\" aria-label=\"{0}\">{4}</svg></figure>\n",
-      escape(chart.title), legend(chart), kWidth, kHeight, drawn);
+      "role=\"img\" aria-label=\"{4}\">{5}</svg></figure>\n",
+      escape(chart.title), legend(chart), kWidth, kHeight, description(chart), drawn);
 }
 
 }  // namespace dbps::report
