@@ -46,7 +46,7 @@ section { margin-top: 44px; }
 .axis line { stroke: var(--rule); stroke-width: 1; }
 .axis text { fill: var(--soft); font-size: 11.5px; font-variant-numeric: tabular-nums; }
 path { fill: none; stroke: currentColor; stroke-width: 1.9; stroke-linejoin: round; stroke-linecap: round; }
-.faint path { stroke-width: 1; opacity: .34; }
+.faint path { stroke-width: 1; opacity: .34; } .key .faint path { opacity: .7; }
 .dash1 path { stroke-dasharray: 6 4; } .dash2 path { stroke-dasharray: 1.5 4; }
 .s0 { color: var(--s0); } .s1 { color: var(--s1); } .s2 { color: var(--s2); }
 .s3 { color: var(--s3); } .s4 { color: var(--s4); } .s5 { color: var(--s5); }
@@ -54,7 +54,8 @@ path { fill: none; stroke: currentColor; stroke-width: 1.9; stroke-linejoin: rou
 .hit { fill: transparent; } .hit:hover { fill: currentColor; fill-opacity: .3; }
 .scroll { overflow-x: auto; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 28px 40px; align-items: start; }
-.pair > * { min-width: 0; }
+.stack { display: grid; gap: 24px; }
+.pair > *, .stack > * { min-width: 0; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
 th, td { padding: 6px 12px; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap; }
 th { color: var(--soft); font-weight: 550; }
@@ -76,7 +77,7 @@ td small { display: block; color: var(--soft); font-size: 12px; }
 .maps img { display: block; width: 100%; height: auto; border-radius: 8px; border: 1px solid var(--rule); }
 .maps figcaption { margin-top: 5px; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 .provenance { width: 100%; table-layout: fixed; }
-.provenance th { width: clamp(110px, 26%, 240px); vertical-align: top; white-space: normal; overflow-wrap: anywhere; color: var(--soft); }
+.provenance th { width: 220px; vertical-align: top; white-space: normal; overflow-wrap: anywhere; color: var(--soft); }
 .provenance td { text-align: left; white-space: normal; overflow-wrap: anywhere; padding-right: 0; }
 details { margin-top: 18px; border: 1px solid var(--rule); border-radius: 10px; background: var(--card); }
 summary { padding: 12px 16px; cursor: pointer; font-weight: 600; overflow-wrap: anywhere; }
@@ -84,7 +85,7 @@ summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; b
 details > pre { margin: 0; padding: 4px 16px 16px; overflow-x: auto; font: 13px/1.55 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 details.run { background: none; margin-top: 28px; }
 details.run > .inside { padding: 0 clamp(12px, 2vw, 24px) 24px; }
-@media (max-width: 560px) { .maps { grid-template-columns: 1fr 1fr; gap: 12px; } section { margin-top: 34px; } .facts { grid-template-columns: 1fr 1fr; } .facts dd { font-size: 19px; } th, td { padding: 6px 7px; } td:last-child, th:last-child { padding-right: 0; } .bars td.track { min-width: 40px; } }
+@media (max-width: 560px) { .maps { grid-template-columns: 1fr 1fr; gap: 12px; } section { margin-top: 34px; } .facts { grid-template-columns: 1fr 1fr; } .facts dd { font-size: 19px; } table { font-size: 13px; } th, td { padding: 6px 5px; } .provenance th { width: 118px; } td:last-child, th:last-child { padding-right: 0; } .bars td.track { min-width: 40px; } }
 @media print { details > pre { white-space: pre-wrap; } .chart, .facts, figure { break-inside: avoid; } }
 )css";
 

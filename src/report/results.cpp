@@ -20,6 +20,7 @@ namespace {
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kMatrixClasses = 30;
 constexpr size_t kConfusedPairs = 20;
+constexpr size_t kClassesAbreast = 8;  // a larger matrix takes the page's whole width
 
 using Rows = std::map<std::pair<std::string, std::string>, double>;  // task, metric -> value
 
@@ -175,7 +176,8 @@ std::vector<double> auc_by_class(const TaskOutputs& outputs) {
 std::string confusion_html(const std::string& title, const ConfusionMatrix& matrix,
                            const std::vector<double>& auc) {
   return fmt::format(
-      "<h3>{}</h3><div class=\"pair\"><div>{}</div><div>{}</div></div>\n", escape(title),
+      "<h3>{}</h3><div class=\"{}\"><div>{}</div><div>{}</div></div>\n", escape(title),
+      matrix.classes.size() <= kClassesAbreast ? "pair" : "stack",
       matrix.classes.size() <= kMatrixClasses ? matrix_html(matrix) : confused_pairs_html(matrix),
       class_table(matrix, auc));
 }
