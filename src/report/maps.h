@@ -17,10 +17,12 @@ struct MapPatch {
   double score = 0;
 };
 
-// The picture, reduced to at most `max_side` pixels, dimmed outside the selected patches; salient ones
-// framed in one colour, sub-salient ones in another, with a legend. Scores deepen the frame.
+// The picture (grey or RGB) as RGB, its longer side brought to 512..`max_side` pixels and dimmed
+// outside the selected patches; salient ones framed in orange, sub-salient ones in sky blue, with a
+// legend in a strip below. Scores deepen the frame, from lowest to highest of a kind. Patches count
+// in pixels of a source of source_width x source_height; parts outside are left out.
 image::Image draw_map(const image::Image& picture, int64_t source_width, int64_t source_height,
-                      const std::vector<MapPatch>& salient, const std::vector<MapPatch>& sub_salient,
-                      int64_t max_side = 1024);
+                      const std::vector<MapPatch>& salient,
+                      const std::vector<MapPatch>& sub_salient, int64_t max_side = 1024);
 
 }  // namespace dbps::report
