@@ -117,11 +117,13 @@ std::vector<StepPlan> plan_epoch(const Dataset& dataset, const std::vector<int64
 std::vector<std::vector<int64_t>> plan_evaluation(const std::vector<int64_t>& pictures,
                                                   int64_t batch_size, int rank, int world_size) {
   DBPS_CHECK(batch_size >= 1 && 0 <= rank && rank < world_size, "a rank of the world");
-  const auto share = contiguous_shares(pictures, world_size)[rank];
+  const auto size = static_cast<int64_t>(pictures.size());
+  const int64_t num_batches = (size + batch_size - 1) / batch_size;
   std::vector<std::vector<int64_t>> batches;
-  for (size_t begin = 0; begin < share.size(); begin += static_cast<size_t>(batch_size)) {
-    const size_t end = std::min(share.size(), begin + static_cast<size_t>(batch_size));
-    batches.emplace_back(share.begin() + begin, share.begin() + end);
+  for (int64_t i = rank * num_batches / world_size; i < (rank + 1) * num_batches / world_size;
+       ++i) {
+    const int64_t end = std::min(size, (i + 1) * batch_size);
+    batches.emplace_back(pictures.begin() + i * batch_size, pictures.begin() + end);
   }
   return batches;
 }

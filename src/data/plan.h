@@ -29,8 +29,8 @@ std::vector<StepPlan> plan_epoch(const Dataset& dataset, const std::vector<int64
                                  const std::vector<int64_t>& patches, const PlanOptions& options,
                                  int64_t epoch);
 
-// Evaluation: every picture once, in order, in batches of at most `batch_size`; those of `rank`
-// only.
+// Evaluation: every picture once, in order, in batches of `batch_size` that do not depend on the
+// ranks, so that neither does the outcome; those of `rank` only.
 std::vector<std::vector<int64_t>> plan_evaluation(const std::vector<int64_t>& pictures,
                                                   int64_t batch_size, int rank, int world_size);
 

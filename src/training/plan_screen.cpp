@@ -41,7 +41,8 @@ std::string range(int64_t least, int64_t most) {
 }  // namespace
 
 void show_plan(const config::Config& config, const data::Dataset& dataset,
-               const distributed::World& world, at::Device device, const char* backend) {
+               const std::filesystem::path& folder, const distributed::World& world,
+               at::Device device, const char* backend) {
   const PatchCounts patches = count_patches(config, dataset);
   const auto train = static_cast<int64_t>(dataset.of_split(data::Split::kTrain).size());
   const int64_t batch = config.training.batch_size_global;
@@ -51,7 +52,7 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
       static_cast<double>(config.training.micro_batches) *
       static_cast<double>(patches.kept_most * config.data.patch_size * config.data.patch_size *
                           config.encoder.channels);
-  log::info("run        {} (seed {})", config.experiment.name, config.experiment.seed);
+  log::info("run        {} (seed {})", folder.string(), config.experiment.seed);
   log::info(
       "ranks      {} on {}, {} compute threads each, {} micro-batches a step, gradients by {}",
       world.world_size(), device.str(), config.distributed.threads, config.training.micro_batches,

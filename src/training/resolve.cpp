@@ -61,17 +61,20 @@ config::Config resolve_machine(const config::Config& config,
     resolved.distributed.device = kind;
   }
   resolved.distributed.threads = or_else(resolved.distributed.threads, cores_per_rank);
-  resolved.training.micro_batches = or_else(resolved.training.micro_batches, world.world_size());
   resolved.data.decode_threads = or_else(resolved.data.decode_threads, cores_per_rank);
   resolved.data.host_bytes =
       or_else(resolved.data.host_bytes, physical_memory() / 4 / world.local_size());
-  if (resolved.training.micro_batches < world.world_size()) {
-    throw ConfigError(fmt::format(
-        "training.micro_batches = {} cannot keep {} ranks busy: start at most {} ranks, or set "
-        "training.micro_batches to a multiple of the ranks (it is part of the result)",
-        resolved.training.micro_batches, world.world_size(), resolved.training.micro_batches));
-  }
   return resolved;
+}
+
+void resolve_micro_batches(config::Config& config, const distributed::World& world) {
+  int64_t& micro_batches = config.training.micro_batches;
+  micro_batches = or_else(micro_batches, world.world_size());
+  if (micro_batches >= world.world_size()) return;
+  throw ConfigError(fmt::format(
+      "training.micro_batches = {} cannot keep {} ranks busy: start at most {} ranks, or set "
+      "training.micro_batches to a multiple of the ranks (it is part of the result)",
+      micro_batches, world.world_size(), micro_batches));
 }
 
 config::Config resolve_data(config::Config config, const data::Dataset& dataset) {

@@ -23,6 +23,9 @@ config::Config resolve_machine(const config::Config& config,
                                const std::optional<config::Config>& previous,
                                distributed::World& world, at::Device device);
 
+// Fills in training.micro_batches: one a rank. Throws ConfigError when there are fewer than ranks.
+void resolve_micro_batches(config::Config& config, const distributed::World& world);
+
 // Fills in what depends on the data: class names, patch stride, M', tokens. Then checks what only
 // both together can tell: warm-up and batch size against the pictures there are. Throws
 // ConfigError.

@@ -144,7 +144,8 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   const RunFolder folder = choose_folder(request, world);
   const Earlier earlier = find_earlier(request, folder, world);
   const at::Device device = distributed::choose_device(world, request.config.distributed);
-  const config::Config machine = resolve_machine(request.config, earlier.config, world, device);
+  config::Config machine = resolve_machine(request.config, earlier.config, world, device);
+  resolve_micro_batches(machine, world);
   at::set_num_threads(static_cast<int>(machine.distributed.threads));
   const data::Dataset dataset(machine.data, task_columns(machine));
   const config::Config config = resolve_data(machine, dataset);
@@ -164,7 +165,9 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   const std::unique_ptr<distributed::Collectives> collectives =
       distributed::make_collectives(world, config.distributed, device);
   distributed::Watchdog watchdog(config.distributed.deadline_seconds, world.rank(), world.host());
-  if (world.rank() == 0) show_plan(config, dataset, world, device, collectives->name());
+  if (world.rank() == 0) {
+    show_plan(config, dataset, folder.path, world, device, collectives->name());
+  }
   const Session session = {config, dataset, world, *collectives, watchdog, device, folder};
   if (request.dry_run) {
     rehearse(session);

@@ -15,7 +15,7 @@ struct TrainRequest {
   bool fresh = false;               // a new run beside a finished one: NAME-2
   std::vector<std::string> accept;  // keys that a resumed run may change this time
   bool dry_run = false;
-  std::string program_version;       // for provenance, as is the command line
+  std::string program_version;  // for provenance, as is the command line
   std::string command_line;
 };
 

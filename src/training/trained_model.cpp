@@ -45,6 +45,11 @@ config::Config trained_config(const ModelSource& source, const model::WeightsFil
                               const fs::path& weights) {
   if (!source.weights.empty()) return config::load(source.path, source.overrides);
   config::Config config = config_of_card(file.metadata, weights);
+  // What the training's machine decided.
+  config.distributed.device = distributed::DeviceKind::kAuto;
+  config.distributed.threads = 0;
+  config.data.decode_threads = 0;
+  config.data.host_bytes = 0;
   return config::parse(config::to_toml(config, /*comments=*/false), weights.string(),
                        source.overrides);
 }
@@ -61,10 +66,7 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
   const model::WeightsFile file = model::read_weights(weights);
 
   config::Config config = trained_config(source, file, weights);
-  config.distributed.device = distributed::DeviceKind::kAuto;
-  config.distributed.threads = 0;
-  config.training.micro_batches = 0;
-  config.encoder.weights.clear();
+  config.encoder.weights.clear();  // all weights come from the file
   const at::Device device = distributed::choose_device(world, config.distributed);
 
   TrainedModel trained;

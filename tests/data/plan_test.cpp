@@ -147,7 +147,14 @@ TEST_F(Plan, EvaluationSharesEveryPictureOnce) {
     }
   }
   EXPECT_EQ(all, pictures);
-  EXPECT_TRUE(plan_evaluation({5}, 2, 3, 4).empty());
+  // The batches of four ranks are those of one.
+  const auto alone = plan_evaluation(pictures, 2, 0, 1);
+  std::vector<std::vector<int64_t>> together;
+  for (int rank = 0; rank < 4; ++rank) {
+    for (auto& batch : plan_evaluation(pictures, 2, rank, 4)) together.push_back(batch);
+  }
+  EXPECT_EQ(together, alone);
+  EXPECT_TRUE(plan_evaluation({5}, 2, 0, 4).empty());
 }
 
 }  // namespace
