@@ -94,8 +94,14 @@ void Recorder::end(const RunState& state, const std::string& monitor) {
 }
 
 void Recorder::note_lengths(RunState& state) const {
-  if (metrics_) state.metrics_bytes = metrics_->bytes();
-  if (tensorboard_) state.tensorboard_bytes = tensorboard_->bytes();
+  if (metrics_) {
+    metrics_->sync();
+    state.metrics_bytes = metrics_->bytes();
+  }
+  if (tensorboard_) {
+    tensorboard_->sync();
+    state.tensorboard_bytes = tensorboard_->bytes();
+  }
 }
 
 }  // namespace dbps::training

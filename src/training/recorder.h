@@ -27,7 +27,7 @@ class Recorder {
   void resumed(int64_t step, int ranks);
   void end(const RunState& state, const std::string& monitor);
 
-  // Records the lengths written so far.
+  // Records the lengths written so far, once they are on the disk.
   void note_lengths(RunState& state) const;
 
  private:

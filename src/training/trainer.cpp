@@ -247,7 +247,6 @@ bool Trainer::finish_epoch(int64_t epoch) {
   warn_when_guessing(epoch);
   state_.evaluated_epochs = epoch + 1;
   state_.finished = last || patience_spent(epoch);
-  if (state_.finished) recorder_->end(state_, config.validation.monitor);
   if (state_.finished || best || save_due(/*epoch_ends=*/true)) save(best);
   return true;
 }
@@ -308,6 +307,7 @@ void Trainer::save(bool best) {
   last_save_seconds_ = state_.seconds;
   if (!checkpoints_) return;
   recorder_->checkpoint(checkpoint::checkpoint_name(state_.step), state_.step, best);
+  if (state_.finished) recorder_->end(state_, session_.config.validation.monitor);
   recorder_->note_lengths(state_);
   checkpoint::Snapshot snapshot;
   snapshot.step = state_.step;
