@@ -59,7 +59,8 @@ std::string number_text(double value) {
 }
 
 std::string metric_text(double value) {
-  return std::isfinite(value) ? fmt::format("{:.3f}", value) : kDash;
+  if (!std::isfinite(value)) return kDash;
+  return fmt::format("{:.3f}", std::abs(value) < 0.0005 ? 0.0 : value);  // no "-0.000"
 }
 
 std::string metric_title(std::string_view name) {

@@ -95,7 +95,8 @@ EvaluationEvent parse_evaluation(const Json& event) {
 
 void add_event(const Json& event, Run& run) {
   const std::string kind = text(event, "event");
-  run.ended = kind == "end";
+  // The last checkpoint is committed after the end; a run that is made longer goes on with steps.
+  if (kind == "end" || kind == "step") run.ended = kind == "end";
   if (kind == "step") run.steps.push_back(parse_step(event));
   if (kind == "evaluation") run.evaluations.push_back(parse_evaluation(event));
   if (kind == "resume") ++run.resumes;
@@ -150,7 +151,7 @@ void flatten(const std::string& key, const Json& value, Run& run) {
   } else {
     words = scalar_text(value);
   }
-  run.provenance.emplace_back(key, words);
+  if (!words.empty()) run.provenance.emplace_back(key, words);
 }
 
 void read_provenance(const fs::path& path, Run& run) {

@@ -72,18 +72,21 @@ void expect_numbers(const std::string& page) {
 TEST(Html, ShowsWhatARunMeasured) {
   TempFolder temporary;
   const fs::path folder = temporary.path() / "first";
-  write_events(folder, {step_event(1, 0.9),
-                        step_event(2, 0.7),
-                        evaluation_event(1, 0.875),
-                        {{"event", "resume"}, {"step", 2}},
-                        {{"event", "end"},
-                         {"seconds", 65},
-                         {"best", {{"epoch", 1}, {"metric", "accuracy"}, {"value", 0.875}}}}});
+  write_events(folder,
+               {step_event(1, 0.9),
+                step_event(2, 0.7),
+                evaluation_event(1, 0.875),
+                {{"event", "resume"}, {"step", 2}},
+                {{"event", "end"},
+                 {"seconds", 65},
+                 {"best", {{"epoch", 1}, {"metric", "accuracy"}, {"value", 0.875}}}},
+                {{"event", "checkpoint"}, {"step", 2}, {"name", "step-00000002"}, {"best", true}}});
   write_file_atomic(folder / "config.toml", "[data]\nstore = \"a<b\"\n");
   write_file_atomic(folder / "provenance.json", R"({"version":"1.2.3","hosts":["n1","n2"]})");
   const std::string page = render_report({folder});
-  for (const char* part : {"<h1>first</h1>", "Finished", "resumed 1 time", "0.875", ">31<", ">57<",
-                           "store = &quot;a&lt;b&quot;", "1.2.3", "n1, n2", "scan", "<title>"}) {
+  for (const char* part :
+       {"<h1>first</h1>", "Finished: epoch 1, step 2, 1 min 05 s", "resumed 1 time", "0.875",
+        ">31<", ">57<", "store = &quot;a&lt;b&quot;", "1.2.3", "n1, n2", "scan", "<title>"}) {
     EXPECT_THAT(page, HasSubstr(part));
   }
   EXPECT_EQ(count(page, "<figure class=\"chart\">"), 4u);
@@ -116,6 +119,13 @@ TEST(Html, KeepsNamesFromBecomingMarkup) {
     EXPECT_GT(count(page, "&lt;/title&gt;&lt;/svg&gt;"), 10u);
     EXPECT_EQ(count(page, "x&quot;&#39;&gt;&lt;/title&gt;"), count(page, "&lt;/title&gt;"));
   }
+}
+
+TEST(Html, SaysThatARunGoesOn) {
+  TempFolder temporary;
+  write_events(temporary.path(),
+               {step_event(1, 0.9), {{"event", "end"}, {"seconds", 1}}, step_event(2, 0.9)});
+  EXPECT_THAT(render_report({temporary.path()}), HasSubstr("Not finished"));
 }
 
 TEST(Html, LeavesOutWhatIsMissing) {
@@ -196,6 +206,15 @@ TEST(Html, ComparesRuns) {
   EXPECT_EQ(count(page, "b/run</li>"), 5u);
   EXPECT_EQ(count(page, "<details class=\"run\">"), 2u);
   expect_self_contained(page);
+}
+
+TEST(MetricText, IsShortAndPlain) {
+  EXPECT_EQ(metric_text(0.93449), "0.934");
+  EXPECT_EQ(metric_text(-0.0004), "0.000");
+  EXPECT_EQ(metric_text(-0.25), "-0.250");
+  EXPECT_EQ(metric_text(std::nan("")), "\u2013");
+  EXPECT_EQ(number_text(1234567), "1,234,567");
+  EXPECT_EQ(number_text(-123456), "-123,456");
 }
 
 TEST(Base64, EqualsRfc4648) {
