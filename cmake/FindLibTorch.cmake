@@ -65,7 +65,9 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
       target_link_options(LibTorch::torch INTERFACE
         "LINKER:-rpath-link,${_dir}" "LINKER:-rpath,${_dir}")
     endforeach()
-    if(LibTorch_CUDA_INCLUDE)
+    if(LibTorch_CUDA_INCLUDE AND NOT EXISTS "${LibTorch_CUDA_INCLUDE}/crt/host_config.h")
+      message(WARNING "no GPU code: ${LibTorch_CUDA_INCLUDE} lacks crt/host_config.h; ./launcher/setup installs it")
+    elseif(LibTorch_CUDA_INCLUDE)
       set(LibTorch_CUDA ON)
       target_include_directories(LibTorch::torch SYSTEM INTERFACE "${LibTorch_CUDA_INCLUDE}")
       find_library(LibTorch_CUDART NAMES cudart libcudart.so.13 libcudart.so.12 NAMES_PER_DIR
