@@ -70,7 +70,7 @@ void run_eval(const Options& options, Context& context) {
                     options.split));
   }
   distributed::Watchdog watchdog(trained.config->distributed.deadline_seconds, world.rank(),
-                                 world.host());
+                                 world.host(), &context.phase);
   const std::optional<training::Evaluation> evaluation =
       training::evaluate(*trained.config, dataset, pictures, *trained.model, *trained.pass, world,
                          watchdog, options.split);

@@ -54,6 +54,7 @@ void add_train(CLI::App& app, Context& context) {
     }
     request.program_version = fmt::format("{} {}", version(), commit());
     request.command_line = context.command_line;
+    request.phase = &context.phase;
     const std::string folder = training::train(request, *context.world);
     if (context.world->rank() == 0 && !request.dry_run) fmt::print("{}\n", folder);
   });

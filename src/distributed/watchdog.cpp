@@ -51,8 +51,8 @@ struct Watchdog::State {
   }
 };
 
-Watchdog::Watchdog(double deadline_seconds, int rank, std::string host)
-    : state_(std::make_unique<State>(deadline_seconds, rank, std::move(host))) {
+Watchdog::Watchdog(double deadline_seconds, int rank, std::string host, const char** told)
+    : state_(std::make_unique<State>(deadline_seconds, rank, std::move(host))), told_(told) {
   DBPS_CHECK(deadline_seconds > 0, "a watchdog needs a deadline above 0 s");
   state_->thread = std::thread([state = state_.get()] { state->watch(); });
 }
@@ -67,6 +67,7 @@ Watchdog::~Watchdog() {
 }
 
 void Watchdog::phase(const char* name) {
+  if (told_ != nullptr) *told_ = name;
   state_->phase = name;
   state_->mark();
 }

@@ -11,7 +11,8 @@ namespace dbps::distributed {
 // process with 124.
 class Watchdog {
  public:
-  Watchdog(double deadline_seconds, int rank, std::string host);
+  // `told`, when given, always points to the present phase's name: what main says of a failure.
+  Watchdog(double deadline_seconds, int rank, std::string host, const char** told = nullptr);
   ~Watchdog();
   void phase(const char* name);  // a string literal; counts as progress
   void progress();
@@ -19,6 +20,7 @@ class Watchdog {
  private:
   struct State;
   std::unique_ptr<State> state_;
+  const char** told_;
 };
 
 }  // namespace dbps::distributed

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -53,13 +54,12 @@ TrainingStep::TrainingStep(const config::Config& config, const data::Dataset& da
       watchdog_(watchdog),
       labels_(dataset, model.options().tasks),
       pass_(model, config.selection) {
-  std::vector<std::pair<std::string, at::Tensor>> trained;
   for (const model::NamedTensor& parameter : model.parameters()) {
-    if (!parameter.tensor.requires_grad()) continue;
-    trained.emplace_back(parameter.name, parameter.tensor);
-    parameters_.push_back(parameter.tensor);
+    if (parameter.tensor.requires_grad()) {
+      trained_.parameters.emplace_back(parameter.name, parameter.tensor);
+    }
   }
-  reducer_ = std::make_unique<distributed::GradientReducer>(std::move(trained), collectives,
+  reducer_ = std::make_unique<distributed::GradientReducer>(trained_.parameters, collectives,
                                                             config.distributed.bucket_mb);
 }
 
@@ -80,7 +80,7 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
 
   reducer_->zero();
   model_.statistics().reset();
-  Sums sums(parameters_.front().options(), distributed::stop_signal() != 0);
+  Sums sums(trained_.parameters.front().second.options(), distributed::stop_signal() != 0);
   try {
     for (int64_t i = first; i < last; ++i) {
       reducer_->expect_last(i + 1 == last);
@@ -106,15 +106,18 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   result.stop = total[3] > 0;
   result.dropped = total[4] > 0;
   if (!result.dropped) {
-    check_finite(sums, place);
     watchdog_.phase("optimizer");
     const Stopwatch optimising;
+    const double clip = config_.optimizer.clip_norm;
+    const double norm = optimization::clip_gradients(
+        {trained_}, clip > 0 ? clip : std::numeric_limits<double>::infinity());
+    check_finite(sums, norm, place);
     model_.statistics().update_running();
     optimizer_.step(learning_rate);
     pass_.refresh();
     result.phases["optimizer"] += optimising.seconds();
   }
-  result.device_bytes_peak = peak_device_bytes(parameters_.front().device());
+  result.device_bytes_peak = peak_device_bytes(trained_.parameters.front().second.device());
   result.seconds = whole.seconds();
   return result;
 }
@@ -129,7 +132,7 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
   const Stopwatch reading;
   const data::HostBatch batch = next_batch();
   if (batch.bags.empty()) return;
-  const at::Tensor& like = parameters_.front();
+  const at::Tensor& like = trained_.parameters.front().second;
   const data::DevicePatches patches = device_patches(batch, config_, model_, like);
   result.phases["read"] += reading.seconds();
 
@@ -177,15 +180,10 @@ void TrainingStep::count_losses(const at::Tensor& of_pictures, const data::HostB
   }
 }
 
-void TrainingStep::check_finite(const Sums& sums, const StepPlace& place) {
-  double squares = 0;
-  for (const at::Tensor& parameter : parameters_) {
-    const at::Tensor& gradient = parameter.grad();
-    if (gradient.defined()) squares += gradient.pow(2).sum().item<double>();
-  }
+void TrainingStep::check_finite(const Sums& sums, double gradient_norm, const StepPlace& place) {
   // Sums over ranks are the same on all of them, so all come to the same verdict.
   const bool loss_finite = std::isfinite(sums.values[0].item<double>());
-  if (loss_finite && std::isfinite(squares)) return;
+  if (loss_finite && std::isfinite(gradient_norm)) return;
   std::vector<std::string> where;
   for (const std::string& lines :
        world_.all_gather(fmt::format("{}", fmt::join(sums.not_finite, "\n")))) {

@@ -70,7 +70,7 @@ class TrainingStep {
   void run_micro_batch(const std::vector<int64_t>& pictures, int64_t micro_batch,
                        const StepPlace& place, const std::vector<double>& global_weights,
                        const NextBatch& next_batch, Sums& sums, StepResult& result);
-  void check_finite(const Sums& sums, const StepPlace& place);
+  void check_finite(const Sums& sums, double gradient_norm, const StepPlace& place);
   void count_losses(const at::Tensor& of_pictures, const data::HostBatch& batch, Sums& sums) const;
 
   const config::Config& config_;
@@ -80,7 +80,7 @@ class TrainingStep {
   distributed::Watchdog& watchdog_;
   LabelWeights labels_;
   Pass pass_;
-  std::vector<at::Tensor> parameters_;  // those that train
+  optimization::Group trained_;  // the parameters that train
   std::unique_ptr<distributed::GradientReducer> reducer_;
 };
 

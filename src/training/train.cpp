@@ -1,5 +1,6 @@
 #include "training/train.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -102,6 +103,20 @@ void refuse_other_run(const TrainRequest& request, const config::Config& config,
       folder.path.string(), text, differences.front().key));
 }
 
+// Compute threads, and how exactly a GPU computes.
+void set_numerics(const distributed::DistributedOptions& options) {
+  at::set_num_threads(static_cast<int>(options.threads));
+  at::Context& context = at::globalContext();
+  context.setAllowTF32CuBLAS(options.tf32);
+  context.setAllowTF32CuDNN(options.tf32);
+  if (!options.deterministic) return;
+  // cuBLAS reads this when it starts, which it has not yet.
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  context.setDeterministicCuDNN(true);
+  context.setBenchmarkCuDNN(false);
+}
+
 void write_report(const RunFolder& folder) {
   const std::string page = report::render_report({folder.path});
   write_file_atomic(folder.report(), page);
@@ -146,7 +161,7 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   const at::Device device = distributed::choose_device(world, request.config.distributed);
   config::Config machine = resolve_machine(request.config, earlier.config, world, device);
   resolve_micro_batches(machine, world);
-  at::set_num_threads(static_cast<int>(machine.distributed.threads));
+  set_numerics(machine.distributed);
   const data::Dataset dataset(machine.data, task_columns(machine));
   const config::Config config = resolve_data(machine, dataset);
   refuse_other_run(request, config, earlier, dataset, folder);
@@ -164,7 +179,8 @@ std::string train(const TrainRequest& request, distributed::World& world) {
 
   const std::unique_ptr<distributed::Collectives> collectives =
       distributed::make_collectives(world, config.distributed, device);
-  distributed::Watchdog watchdog(config.distributed.deadline_seconds, world.rank(), world.host());
+  distributed::Watchdog watchdog(config.distributed.deadline_seconds, world.rank(), world.host(),
+                                 request.phase);
   if (world.rank() == 0) {
     show_plan(config, dataset, folder.path, world, device, collectives->name());
   }

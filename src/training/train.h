@@ -17,6 +17,7 @@ struct TrainRequest {
   bool dry_run = false;
   std::string program_version;  // for provenance, as is the command line
   std::string command_line;
+  const char** phase = nullptr;  // kept at the name of the phase under way, when given
 };
 
 // Collective. Returns the run's folder; throws as the rooms do, Stopped after a signal.
