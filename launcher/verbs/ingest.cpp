@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "base/text.h"
-#include "launcher/progress.h"
 #include "launcher/verbs/verbs.h"
 
 namespace dbps::launcher {
@@ -111,7 +111,7 @@ void run(Arguments& arguments, const Context& context) {
   log::info("{} pictures in {}", sources.pictures.size(), arguments.source);
   ingest::Summary summary;
   {
-    ProgressLine line("ingest", context.quiet);
+    dbps::Progress line("ingest", !context.quiet);
     summary = ingest::ingest(
         sources, arguments.store, arguments.options, [&](const ingest::Progress& progress) {
           line.update(fmt::format("{} of {} pictures, {}/s", progress.done, progress.total,

@@ -7,10 +7,10 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "ingest/demo.h"
 #include "ingest/ingest.h"
-#include "launcher/progress.h"
 #include "launcher/verbs/verbs.h"
 
 namespace dbps::launcher {
@@ -50,7 +50,7 @@ void run(Arguments& arguments, const Context& context) {
   const fs::path store = fs::path(arguments.folder) / "store";
   const int jobs = arguments.jobs > 0 ? arguments.jobs : available_cores();
   {
-    ProgressLine line("make-demo", context.quiet);
+    dbps::Progress line("make-demo", !context.quiet);
     const auto progress = [&](int64_t done, int64_t total) {
       line.update(fmt::format("{} of {} pictures", done, total),
                   static_cast<double>(done) / static_cast<double>(total));

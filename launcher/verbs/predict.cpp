@@ -152,7 +152,7 @@ void run_predict(const Options& options, Context& context) {
   training::Predictor predictor(*trained.config, *trained.model, *trained.pass);
   const std::vector<Input> inputs = list_inputs(options.inputs);
   const auto count = static_cast<int64_t>(inputs.size());
-  Progress progress("predict", "pictures", count, world.rank() == 0 && !context.quiet);
+  Progress progress("predict", world.rank() == 0 && !context.quiet);
 
   // Ranks take pictures in turn; rank 0 writes each round in input order.
   constexpr int64_t kRound = 16;
@@ -173,7 +173,7 @@ void run_predict(const Options& options, Context& context) {
       if (world.rank() == 0) fmt::print("{}\n", line.dump());
     }
     std::fflush(stdout);
-    progress.update(end);
+    progress.update(end, count, "pictures");
   }
   if (failed > 0) {
     throw DataError(fmt::format(

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/progress.h"
 #include "base/text.h"
-#include "launcher/progress.h"
 #include "launcher/verbs/verbs.h"
 
 namespace dbps::launcher {
@@ -63,7 +63,7 @@ void run(const Arguments& arguments, const Context& context) {
   if (context.world != nullptr && context.world->rank() > 0) return;
   store::Verification verification;
   {
-    ProgressLine line("verify", context.quiet);
+    dbps::Progress line("verify", !context.quiet);
     const int jobs = arguments.jobs > 0 ? arguments.jobs : available_cores();
     verification = store::verify(arguments.store, jobs, [&](uint64_t done, uint64_t total) {
       line.update(fmt::format("{} of {}", format_bytes(static_cast<double>(done)),

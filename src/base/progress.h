@@ -1,35 +1,40 @@
-// Progress for people, on standard error: one redrawn line on a terminal, plain lines elsewhere.
+// How far a long piece of work is, for people, on standard error: one redrawn line on a terminal,
+// a plain line now and then elsewhere.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 namespace dbps {
 
-// Shows how far a job of `total` items is, its rate and the time left. Not thread-safe.
+// Any thread may update.
 class Progress {
  public:
-  // `unit`: "pictures", "steps". shown = false: says nothing (other ranks, --quiet).
-  Progress(std::string label, std::string unit, int64_t total, bool shown);
-  ~Progress();  // ends the redrawn line
+  // `doing`: "ingest", "epoch 3 of 30". shown = false (other ranks, --quiet): says nothing.
+  Progress(std::string doing, bool shown);
+  ~Progress();  // wipes the redrawn line
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
 
-  // `detail` stands at the end of the line. At most 5 redraws a second, or a plain line every 20 s.
-  void update(int64_t done, const std::string& detail = "");
-  // Clears the redrawn line, so that a message can be logged.
-  void clear();
+  // `amount`: what is done, in words; `share`: of the whole, 0 .. 1. The time left is added.
+  void update(const std::string& amount, double share);
+  // "120 of 400 pictures, 33 pictures/s, <detail>".
+  void update(int64_t done, int64_t total, const std::string& unit, const std::string& detail = "");
 
  private:
   using Clock = std::chrono::steady_clock;
-  std::string label_;
-  std::string unit_;
-  int64_t total_;
+  double seconds_since_start() const;
+
+  std::string doing_;
   bool shown_;
   bool terminal_;
+  std::mutex mutex_;  // guards what follows
   bool drawn_ = false;
-  int64_t first_ = -1;
-  Clock::time_point start_;
-  Clock::time_point last_;
+  double first_share_ = -1;  // a resumed piece of work does not begin at 0
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point last_ = start_;
 };
 
 }  // namespace dbps

@@ -152,7 +152,8 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
       data::plan_evaluation(pictures, batch_size, world.rank(), world.world_size());
   data::Loader loader(dataset, loader_options(config, /*training=*/false, 0, false), batches);
   Predictor predictor(config, model, pass);
-  Progress progress(label, "pictures", static_cast<int64_t>(pictures.size()), world.rank() == 0);
+  const auto count = static_cast<int64_t>(pictures.size());
+  Progress progress(label, world.rank() == 0);
 
   std::vector<Prediction> mine;
   bool stopped = false;
@@ -162,7 +163,8 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
       for (Prediction& p : predictor.predict(*batch, [&] { stop_or_go_on(watchdog); })) {
         mine.push_back(std::move(p));
       }
-      progress.update(static_cast<int64_t>(mine.size()) * world.world_size());
+      const int64_t seen = static_cast<int64_t>(mine.size()) * world.world_size();
+      progress.update(std::min(seen, count), count, "pictures");
     }
   } catch (const StopRequested&) {
     stopped = true;

@@ -198,15 +198,15 @@ bool Trainer::run_epoch(int64_t epoch) {
   DBPS_CHECK(static_cast<int64_t>(steps.size()) == steps_per_epoch_, "the plan's steps disagree");
   const int64_t done = state_.step - epoch * steps_per_epoch_;
   const std::unique_ptr<data::Loader> loader = make_loader(steps, epoch, done);
-  Progress progress(fmt::format("epoch {} of {}", epoch + 1, config.training.epochs), "steps",
-                    steps_per_epoch_, session_.world.rank() == 0);
+  Progress progress(fmt::format("epoch {} of {}", epoch + 1, config.training.epochs),
+                    session_.world.rank() == 0);
   for (int64_t s = done; s < steps_per_epoch_; ++s) {
     const StepPlace place = {state_.step, epoch, exploration(state_.step)};
     const StepResult result =
         step_->run(steps[s], place, learning_rate(state_.step), next_of(*loader));
     if (result.dropped) return false;
     note_step(result, epoch);
-    progress.update(s + 1, fmt::format("loss {:.4f}", result.loss));
+    progress.update(s + 1, steps_per_epoch_, "steps", fmt::format("loss {:.4f}", result.loss));
     if (config.distributed.check_every > 0 && state_.step % config.distributed.check_every == 0) {
       distributed::equal_on_all_ranks(session_.world, model_tensors());
     }
