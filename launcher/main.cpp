@@ -21,7 +21,8 @@ struct Verb {
   const char* name;
   const char* about;
   AddVerb add;
-  bool on_ranks;  // shares its work over the ranks of mpirun or srun
+  bool on_ranks;       // shares its work over the ranks of mpirun or srun
+  bool stops = false;  // hears SIGUSR1 and SIGTERM, saves and leaves with 75
 };
 
 constexpr Verb kVerbs[] = {
@@ -30,8 +31,8 @@ constexpr Verb kVerbs[] = {
     {"verify", "Check every checksum of a store", add_verify, true},
     {"split", "Train, validation and test, or k folds", add_split, false},
     {"make-demo", "The demo data set, from handwritten digits", add_make_demo, false},
-    {"train", "Train a model; under mpirun or srun on many ranks", add_train, true},
-    {"eval", "Metrics of a checkpoint on a split", add_eval, true},
+    {"train", "Train a model; under mpirun or srun on many ranks", add_train, true, true},
+    {"eval", "Metrics of a checkpoint on a split", add_eval, true, true},
     {"predict", "Pictures, folders or a store into JSON lines", add_predict, true},
     {"report", "One self-contained HTML page of runs", add_report, false},
     {"export", "A run's weights into one file", add_export, true},
@@ -100,6 +101,7 @@ class Program {
     set_up_log("");
     const std::string name = app_.get_subcommands().at(0)->get_name();
     for (const Verb& verb : kVerbs) {
+      if (verb.name == name && verb.stops) distributed::install_stop_signals();
       if (verb.name != name || !verb.on_ranks) continue;
       world_ = distributed::make_world();
       context_.world = world_.get();
@@ -138,7 +140,6 @@ class Program {
 }  // namespace dbps::launcher
 
 int main(int argc, char** argv) {
-  dbps::distributed::install_stop_signals();
   dbps::log::set_up(dbps::log::Level::kInfo, "");
   return dbps::launcher::Program(argc, argv).run();
 }

@@ -106,8 +106,8 @@ void add_eval(CLI::App& app, Context& context) {
                  "The CSV; default: predictions-<split>.csv in the run's folder");
   app.footer(
       "Examples:\n"
-      "  dbps eval runs/demo --split test\n"
-      "  mpirun -n 2 dbps eval runs/demo --checkpoint latest --json");
+      "  dbps eval runs/demo-0 --split test\n"
+      "  mpirun -n 2 dbps eval runs/demo-0 --checkpoint latest --json");
   app.callback([options, &context] { run_eval(*options, context); });
 }
 

@@ -62,7 +62,7 @@ void add_export(CLI::App& app, Context& context) {
       ->capture_default_str();
   app.footer(
       "Examples:\n"
-      "  dbps export runs/demo demo.safetensors\n"
+      "  dbps export runs/demo-0 demo.safetensors\n"
       "  dbps export runs/tiny tiny.safetensors --names torchvision");
   app.callback([options, &context] { run_export(*options, context); });
 }

@@ -101,7 +101,7 @@ Json task_json(const model::TaskOptions& task, const std::vector<double>& probab
   };
   if (task.kind == model::TaskKind::kBinary) {
     json["probabilities"] = {{name(0), 1 - probabilities[0]}, {name(1), probabilities[0]}};
-    json["prediction"] = name(probabilities[0] >= 0.5 ? 1 : 0);
+    json["prediction"] = name(probabilities[0] > 0.5 ? 1 : 0);
     return json;
   }
   for (size_t c = 0; c < probabilities.size(); ++c)
@@ -109,7 +109,7 @@ Json task_json(const model::TaskOptions& task, const std::vector<double>& probab
   if (task.kind == model::TaskKind::kMultilabel) {
     json["prediction"] = Json::array();
     for (size_t c = 0; c < probabilities.size(); ++c) {
-      if (probabilities[c] >= 0.5) json["prediction"].push_back(name(c));
+      if (probabilities[c] > 0.5) json["prediction"].push_back(name(c));
     }
   } else {
     const auto best = std::max_element(probabilities.begin(), probabilities.end());
@@ -200,7 +200,7 @@ void add_predict(CLI::App& app, Context& context) {
       ->allow_extra_args(false);
   app.footer(
       "Examples:\n"
-      "  dbps predict runs/demo holiday.jpg --maps maps\n"
+      "  dbps predict runs/demo-0 holiday.jpg --maps maps\n"
       "  mpirun -n 2 dbps predict demo.safetensors pictures/ > predictions.jsonl");
   app.callback([options, &context] { run_predict(*options, context); });
 }

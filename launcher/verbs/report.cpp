@@ -49,7 +49,7 @@ void add_report(CLI::App& app, Context& context) {
       "The page; by default report.html in the run's folder, of several runs in this one");
   app.footer(
       "Examples:\n"
-      "  dbps report runs/demo\n"
+      "  dbps report runs/demo-0\n"
       "  dbps report runs/dbps runs/ips --output comparison.html");
   app.callback([options, &context] { run_report(*options, context); });
 }

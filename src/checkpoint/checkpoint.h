@@ -59,6 +59,10 @@ class Manager {
   std::optional<Loaded> load_latest();
   // "best", "latest", or a checkpoint's name. Throws DataError naming the file that is damaged.
   Loaded load(const std::string& name);
+  // Makes the folder agree with a run that goes on from the checkpoint of `step`: later ones are
+  // renamed to `<name>.abandoned`, `latest` names it, and `best` names that of `best_step` when it
+  // is there. Belongs to the holder of RunLock. Throws RuntimeFault.
+  void go_on_from(int64_t step, int64_t best_step);
   std::vector<std::string> names() const;  // oldest first
 
  private:

@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 constexpr const char* kUnfinished = ".tmp";     // being written, or being removed
 constexpr const char* kReplaced = ".replaced";  // makes way for another of the same step
 constexpr const char* kDamaged = ".damaged";
+constexpr const char* kAbandoned = ".abandoned";  // later than where the run went on from
 
 std::optional<int64_t> step_of(const std::string& name) {
   constexpr std::string_view kPrefix = "step-";
@@ -161,12 +162,12 @@ NamedTensors on_host(const NamedTensors& tensors) {
   return copies;
 }
 
-void set_aside(const fs::path& damaged) {
-  fs::path target = damaged.string() + kDamaged;
+void set_aside(const fs::path& checkpoint, const char* why) {
+  fs::path target = checkpoint.string() + why;
   for (int i = 2; is_there(target); ++i) {
-    target = fmt::format("{}{}-{}", damaged.string(), kDamaged, i);
+    target = fmt::format("{}{}-{}", checkpoint.string(), why, i);
   }
-  rename_entry(damaged, target);
+  rename_entry(checkpoint, target);
 }
 
 }  // namespace
@@ -240,7 +241,7 @@ std::optional<Loaded> Manager::load_latest() {
   for (const fs::path& checkpoint : damaged) {
     log::warning("{} is set aside, {} is used", checkpoint.string(),
                  loaded->folder.filename().string());
-    set_aside(checkpoint);
+    set_aside(checkpoint, kDamaged);
   }
   if (!damaged.empty()) {
     write_file_atomic(folder / "latest", loaded->folder.filename().string() + "\n");
@@ -269,6 +270,18 @@ Loaded Manager::load(const std::string& name) {
                                 (folder / resolved).string(), join_words(names())));
   }
   return Loaded{folder / resolved, read_snapshot(folder / resolved, *step)};
+}
+
+void Manager::go_on_from(int64_t step, int64_t best_step) {
+  wait();
+  const fs::path& folder = state_->folder;
+  for (const int64_t later : steps_in(folder)) {
+    if (later > step) set_aside(folder / checkpoint_name(later), kAbandoned);
+  }
+  write_file_atomic(folder / "latest", checkpoint_name(step) + "\n");
+  if (best_step >= 0 && is_there(folder / checkpoint_name(best_step))) {
+    write_file_atomic(folder / "best", checkpoint_name(best_step) + "\n");
+  }
 }
 
 std::vector<std::string> Manager::names() const {

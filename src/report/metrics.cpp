@@ -206,6 +206,13 @@ std::vector<ClassFigures> class_figures(const Counts& confusion) {
   return figures;
 }
 
+const std::vector<std::string>& metric_names(const std::string& kind) {
+  static const std::vector<std::string> kSingleLabel = {"accuracy", "auc",      "balanced_accuracy",
+                                                        "kappa",    "macro_f1", "quadratic_kappa"};
+  static const std::vector<std::string> kMultilabel = {"auc", "exact_match", "macro_f1"};
+  return kind == "multilabel" ? kMultilabel : kSingleLabel;
+}
+
 std::map<std::string, double> compute_metrics(const TaskOutputs& outputs) {
   const bool multilabel = outputs.kind == "multilabel";
   DBPS_CHECK(multilabel || outputs.kind == "multiclass" || outputs.kind == "binary",

@@ -29,6 +29,9 @@ struct TaskOutputs {
 // finite.
 std::map<std::string, double> compute_metrics(const TaskOutputs& outputs);
 
+// What compute_metrics may give for a kind of task; one that is undefined there is absent.
+const std::vector<std::string>& metric_names(const std::string& kind);
+
 // rows: truth, columns: prediction. Multiclass and binary.
 std::vector<std::vector<int64_t>> confusion(const TaskOutputs& outputs);
 

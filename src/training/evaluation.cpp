@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -71,7 +72,9 @@ bool unpack(const std::string& bytes, std::vector<Prediction>& predictions) {
 double picture_loss(const model::TaskOptions& task, const std::vector<double>& probabilities,
                     const data::Label& label, double epsilon) {
   if (task.kind == model::TaskKind::kMulticlass) {
-    return -std::log(probabilities[static_cast<size_t>(label[0])] + epsilon);
+    // The least probability that a float holds stands in for one that vanished.
+    const double p = probabilities[static_cast<size_t>(label[0])] + epsilon;
+    return -std::log(std::max<double>(p, std::numeric_limits<float>::min()));
   }
   double sum = 0;
   for (size_t c = 0; c < probabilities.size(); ++c) {
@@ -186,17 +189,14 @@ bool higher_is_better(const std::string& monitor) { return monitor != "loss"; }
 double monitored(const config::Config& config, const Evaluation& evaluation) {
   const std::string& monitor = config.validation.monitor;
   if (monitor == "loss") return evaluation.loss;
-  std::vector<std::string> known = {"loss"};
   for (size_t i = 0; i < config.tasks.size(); ++i) {
     for (const auto& [metric, value] : evaluation.tasks[i].metrics) {
-      const std::string full = config.tasks[i].name + "." + metric;
-      if (monitor == full || (i == 0 && monitor == metric)) return value;
-      known.push_back(i == 0 ? metric : full);
+      if (monitor == config.tasks[i].name + "." + metric || (i == 0 && monitor == metric)) {
+        return value;
+      }
     }
   }
-  throw ConfigError(fmt::format(
-      "validation.monitor = \"{}\" is not measured on this validation split; there are {}", monitor,
-      join_words(known, 20)));
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 void write_predictions(const std::filesystem::path& path, const config::Config& config,

@@ -36,8 +36,8 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
                                    Pass& pass, distributed::World& world,
                                    distributed::Watchdog& watchdog, const std::string& label);
 
-// The value that `validation.monitor` names ("accuracy", "<task>.auc", "loss"). Throws ConfigError
-// naming the metrics there are.
+// The value that `validation.monitor` names ("accuracy", "<task>.auc", "loss"); NaN where it is
+// undefined on these pictures (an AUC with one class).
 double monitored(const config::Config& config, const Evaluation& evaluation);
 // Whether more is better: true for all but "loss".
 bool higher_is_better(const std::string& monitor);

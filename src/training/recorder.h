@@ -14,8 +14,8 @@
 namespace dbps::training {
 
 // Rank 0 writes metrics.jsonl and TensorBoard events; every rank its own logs/rank-N.jsonl. All
-// calls are cheap and local. Files are cut back to `state`'s lengths on construction, so that a
-// resumed run goes on without a gap and without a line twice.
+// calls are cheap and local. metrics.jsonl and the events are cut back to `state`'s lengths on
+// construction, so that a resumed run goes on without a gap and without a line twice.
 class Recorder {
  public:
   Recorder(const RunFolder& folder, const config::Config& config, const RunState& state, int rank);

@@ -1,12 +1,18 @@
 #include "training/resolve.h"
 
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/text.h"
+#include "report/metrics.h"
+#include "training/device_memory.h"
 #include "training/prediction.h"
 
 namespace dbps::training {
@@ -38,6 +44,21 @@ void check_steps(const config::Config& config, const data::Dataset& dataset) {
   }
 }
 
+void check_monitor(const config::Config& config) {
+  std::vector<std::string> known = {"loss"};
+  for (size_t i = 0; i < config.tasks.size(); ++i) {
+    for (const std::string& metric : report::metric_names(task_kind_name(config.tasks[i].kind))) {
+      if (i == 0) known.push_back(metric);
+      known.push_back(config.tasks[i].name + "." + metric);
+    }
+  }
+  const std::string& monitor = config.validation.monitor;
+  if (std::find(known.begin(), known.end(), monitor) != known.end()) return;
+  throw ConfigError(
+      fmt::format("validation.monitor = \"{}\" is not a metric of this run; there are {}", monitor,
+                  join_words(known, 20)));
+}
+
 }  // namespace
 
 std::vector<data::TaskColumn> task_columns(const config::Config& config) {
@@ -49,11 +70,22 @@ std::vector<data::TaskColumn> task_columns(const config::Config& config) {
   return columns;
 }
 
-config::Config resolve_machine(const config::Config& config,
-                               const std::optional<config::Config>& previous,
-                               distributed::World& world, at::Device device) {
+void set_numerics(const distributed::DistributedOptions& options) {
+  at::set_num_threads(static_cast<int>(options.threads));
+  at::Context& context = at::globalContext();
+  context.setAllowTF32CuBLAS(options.tf32);
+  context.setAllowTF32CuDNN(options.tf32);
+  if (!options.deterministic) return;
+  // cuBLAS reads this when it starts, which it has not yet.
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  context.setDeterministicCuDNN(true);
+  context.setBenchmarkCuDNN(false);
+}
+
+config::Config resolve_machine(const config::Config& config, const distributed::World& world,
+                               at::Device device) {
   config::Config resolved = config;
-  if (previous) config::keep_resolved(*previous, resolved);
   const int64_t cores_per_rank = std::max<int64_t>(1, available_cores() / world.local_size());
   const auto kind =
       device.is_cuda() ? distributed::DeviceKind::kCuda : distributed::DeviceKind::kCpu;
@@ -64,12 +96,20 @@ config::Config resolve_machine(const config::Config& config,
   resolved.data.decode_threads = or_else(resolved.data.decode_threads, cores_per_rank);
   resolved.data.host_bytes =
       or_else(resolved.data.host_bytes, physical_memory() / 4 / world.local_size());
+  // A batch's pixels stand beside the model, its activations and the optimiser.
+  resolved.data.device_bytes = or_else(resolved.data.device_bytes, free_device_bytes(device) / 4);
   return resolved;
 }
 
 void resolve_micro_batches(config::Config& config, const distributed::World& world) {
   int64_t& micro_batches = config.training.micro_batches;
   micro_batches = or_else(micro_batches, world.world_size());
+  if (micro_batches > config.training.batch_size_global) {
+    throw ConfigError(fmt::format(
+        "training.batch_size_global = {} gives {} micro-batches less than a picture each: start at "
+        "most {} ranks, or raise the batch size",
+        config.training.batch_size_global, micro_batches, config.training.batch_size_global));
+  }
   if (micro_batches >= world.world_size()) return;
   throw ConfigError(fmt::format(
       "training.micro_batches = {} cannot keep {} ranks busy: start at most {} ranks, or set "
@@ -97,6 +137,11 @@ config::Config resolve_data(config::Config config, const data::Dataset& dataset)
   if (config.aggregator.tokens == 0) {
     config.aggregator.tokens = static_cast<int64_t>(config.tasks.size());
   }
+  std::string& monitor = config.validation.monitor;
+  if (monitor == "accuracy" && config.tasks[0].kind == model::TaskKind::kMultilabel) {
+    monitor = "exact_match";
+  }
+  check_monitor(config);
   check_steps(config, dataset);
   return config;
 }

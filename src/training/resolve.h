@@ -3,7 +3,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,19 +15,21 @@ namespace dbps::training {
 // What the tasks ask of the labels.
 std::vector<data::TaskColumn> task_columns(const config::Config& config);
 
-// Collective (devices). Fills in what depends on the machine: threads, micro-batches, device,
-// memory bounds. Where `config` says auto and `previous` (a resumed run's resolved configuration)
-// has a value, that value is kept; one line names the key when this machine cannot keep it.
-config::Config resolve_machine(const config::Config& config,
-                               const std::optional<config::Config>& previous,
-                               distributed::World& world, at::Device device);
+// Fills in what depends on the machine: threads, device, memory bounds. A resumed run's values were
+// put in before (config::keep_resolved), so that they are kept.
+config::Config resolve_machine(const config::Config& config, const distributed::World& world,
+                               at::Device device);
 
-// Fills in training.micro_batches: one a rank. Throws ConfigError when there are fewer than ranks.
+// Compute threads, and how exactly a GPU computes. Once, before the first tensor is computed.
+void set_numerics(const distributed::DistributedOptions& options);
+
+// Fills in training.micro_batches: one a rank. Throws ConfigError when there are fewer
+// than ranks, or more than pictures in a batch.
 void resolve_micro_batches(config::Config& config, const distributed::World& world);
 
-// Fills in what depends on the data: class names, patch stride, M', tokens. Then checks what only
-// both together can tell: warm-up and batch size against the pictures there are. Throws
-// ConfigError.
+// Fills in what depends on the data: class names, patch stride, M', tokens, and the metric to
+// monitor where the first task has no accuracy. Then checks what only both together can tell:
+// classes, the monitored metric, the warm-up. Throws ConfigError.
 config::Config resolve_data(config::Config config, const data::Dataset& dataset);
 
 }  // namespace dbps::training

@@ -25,7 +25,9 @@ std::string to_json(const RunState& state) {
   json["epoch_loss_sum"] = state.epoch_loss_sum;
   json["epoch_loss_steps"] = state.epoch_loss_steps;
   json["guessing_epochs"] = state.guessing_epochs;
+  json["steps_per_epoch"] = state.steps_per_epoch;
   json["finished"] = state.finished;
+  json["patience_spent"] = state.patience_spent;
   json["metrics_bytes"] = state.metrics_bytes;
   json["tensorboard_bytes"] = state.tensorboard_bytes;
   json["seconds"] = state.seconds;
@@ -51,7 +53,9 @@ RunState run_state_from_json(const std::string& text, const std::string& name) {
     state.epoch_loss_sum = json.at("epoch_loss_sum").get<double>();
     state.epoch_loss_steps = json.at("epoch_loss_steps").get<int64_t>();
     state.guessing_epochs = json.at("guessing_epochs").get<int64_t>();
+    state.steps_per_epoch = json.at("steps_per_epoch").get<int64_t>();
     state.finished = json.at("finished").get<bool>();
+    state.patience_spent = json.at("patience_spent").get<bool>();
     state.metrics_bytes = json.at("metrics_bytes").get<int64_t>();
     state.tensorboard_bytes = json.at("tensorboard_bytes").get<int64_t>();
     state.seconds = json.at("seconds").get<double>();

@@ -19,8 +19,10 @@ struct RunState {
   double epoch_loss_sum = 0;  // of the steps of the epoch under way
   int64_t epoch_loss_steps = 0;
   int64_t guessing_epochs = 0;  // latest epochs in a row whose loss stayed at the level of guessing
-  bool finished = false;
-  int64_t metrics_bytes = 0;  // length of metrics.jsonl
+  int64_t steps_per_epoch = 0;
+  bool finished = false;        // by its last epoch, or
+  bool patience_spent = false;  // earlier, by validation.patience_epochs
+  int64_t metrics_bytes = 0;    // length of metrics.jsonl
   int64_t tensorboard_bytes = 0;
   double seconds = 0;  // of training, over all sessions
   std::string config;  // the resolved configuration, TOML

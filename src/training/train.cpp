@@ -1,10 +1,10 @@
 #include "training/train.h"
 
-#include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -45,37 +45,88 @@ RunFolder choose_folder(const TrainRequest& request, distributed::World& world) 
 
 // What an earlier session of this run left: rank 0 reads, all learn of it.
 struct Earlier {
-  std::optional<checkpoint::Loaded> loaded;  // rank 0
-  std::optional<RunState> state;             // every rank
+  std::unique_ptr<checkpoint::RunLock> lock;  // rank 0: of a folder that holds a run
+  std::optional<checkpoint::Loaded> loaded;   // rank 0
+  std::optional<RunState> state;              // every rank
   std::optional<config::Config> config;
 };
+
+// Rank 0. Looking for the newest whole checkpoint tidies the folder, which only its one writer may.
+std::optional<checkpoint::Loaded> load_earlier(const TrainRequest& request,
+                                               const RunFolder& folder) {
+  checkpoint::Manager manager(folder.path, request.config.checkpoint.keep);
+  if (request.resume == "never") {
+    throw ConfigError(
+        fmt::format("{} holds a run already: drop --resume never to go on with it, or add --fresh",
+                    folder.path.string()));
+  }
+  if (request.resume == "auto") {
+    if (!request.dry_run) return manager.load_latest();
+    if (manager.names().empty()) return std::nullopt;
+    return manager.load("latest");
+  }
+  fs::path path = fs::absolute(request.resume).lexically_normal();
+  if (path.filename().empty()) path = path.parent_path();
+  if (path.parent_path() != fs::absolute(folder.path / "checkpoints").lexically_normal()) {
+    throw ConfigError(
+        fmt::format("--resume {}: give a checkpoint of {}; another run's weights go into "
+                    "training.initial_weights",
+                    request.resume, (folder.path / "checkpoints").string()));
+  }
+  return manager.load(path.filename().string());
+}
 
 Earlier find_earlier(const TrainRequest& request, const RunFolder& folder,
                      distributed::World& world) {
   Earlier earlier;
   distributed::all_or_none(world, "looking for a checkpoint", [&] {
     if (world.rank() != 0) return;
-    if (request.resume == "never") {
-      if (folder.begun()) {
-        throw ConfigError(fmt::format(
-            "{} holds a run already: drop --resume never to go on with it, or add --fresh",
-            folder.path.string()));
-      }
-    } else if (request.resume != "auto") {
-      const fs::path path = fs::absolute(request.resume).lexically_normal();
-      const fs::path name = path.filename().empty() ? path.parent_path() : path;
-      checkpoint::Manager manager(name.parent_path().parent_path(), 1);
-      earlier.loaded = manager.load(name.filename().string());
-    } else if (folder.begun()) {
-      checkpoint::Manager manager(folder.path, request.config.checkpoint.keep);
-      earlier.loaded = manager.load_latest();
+    if (!folder.begun()) {
+      if (request.resume == "auto" || request.resume == "never") return;
+      throw ConfigError(fmt::format("--resume {}: {} holds no run to go on with", request.resume,
+                                    folder.path.string()));
     }
+    if (!request.dry_run) {
+      earlier.lock = std::make_unique<checkpoint::RunLock>(folder.path, world.host());
+    }
+    earlier.loaded = load_earlier(request, folder);
   });
   const std::string text = world.broadcast(earlier.loaded ? earlier.loaded->snapshot.state : "", 0);
   if (text.empty()) return earlier;
   earlier.state = run_state_from_json(text, "state.json");
   earlier.config = config::parse(earlier.state->config, "the checkpoint's configuration", {});
   return earlier;
+}
+
+// Whether there is nothing left to train; says so. Throws ConfigError for fewer epochs than
+// trained.
+bool is_finished(const Earlier& earlier, const config::Config& config, const RunFolder& folder,
+                 bool first_rank) {
+  if (!earlier.state) return false;
+  const RunState& state = *earlier.state;
+  const int64_t epochs = config.training.epochs;
+  if (epochs < state.evaluated_epochs) {
+    throw ConfigError(fmt::format("training.epochs = {}, but {} has trained {} already", epochs,
+                                  folder.path.string(), state.evaluated_epochs));
+  }
+  if (state.finished && (state.patience_spent || epochs == state.evaluated_epochs)) {
+    if (first_rank) {
+      log::info(
+          "{} is finished ({} epochs{}, best {} {:.4f} at epoch {}); --fresh starts another. "
+          "Report: {}",
+          folder.path.string(), state.evaluated_epochs,
+          state.patience_spent ? ", by validation.patience_epochs" : "", config.validation.monitor,
+          state.best.value, state.best.epoch, folder.report().string());
+    }
+    return true;
+  }
+  if (first_rank && epochs != earlier.config->training.epochs) {
+    log::warning(
+        "training.epochs was {} and is now {}: the learning rate's schedule changes from "
+        "here on",
+        earlier.config->training.epochs, epochs);
+  }
+  return false;
 }
 
 void refuse_other_run(const TrainRequest& request, const config::Config& config,
@@ -103,33 +154,20 @@ void refuse_other_run(const TrainRequest& request, const config::Config& config,
       folder.path.string(), text, differences.front().key));
 }
 
-// Compute threads, and how exactly a GPU computes.
-void set_numerics(const distributed::DistributedOptions& options) {
-  at::set_num_threads(static_cast<int>(options.threads));
-  at::Context& context = at::globalContext();
-  context.setAllowTF32CuBLAS(options.tf32);
-  context.setAllowTF32CuDNN(options.tf32);
-  if (!options.deterministic) return;
-  // cuBLAS reads this when it starts, which it has not yet.
-  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
-  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
-  context.setDeterministicCuDNN(true);
-  context.setBenchmarkCuDNN(false);
-}
-
 void write_report(const RunFolder& folder) {
   const std::string page = report::render_report({folder.path});
   write_file_atomic(folder.report(), page);
 }
 
-void run_session(const TrainRequest& request, const Session& session, const Earlier& earlier) {
+void run_session(const TrainRequest& request, const Session& session, Earlier& earlier) {
   const RunFolder& folder = session.folder;
   const bool first_rank = session.world.rank() == 0;
-  std::optional<checkpoint::RunLock> lock;
   distributed::all_or_none(session.world, "opening the run's folder", [&] {
     if (!first_rank) return;
     make_folders(folder.path);
-    lock.emplace(folder.path, session.world.host());
+    if (!earlier.lock) {
+      earlier.lock = std::make_unique<checkpoint::RunLock>(folder.path, session.world.host());
+    }
     write_file_atomic(folder.config(), config::to_toml(session.config, /*comments=*/false));
     log::also_to_file(folder.log());
   });
@@ -157,25 +195,17 @@ void run_session(const TrainRequest& request, const Session& session, const Earl
 
 std::string train(const TrainRequest& request, distributed::World& world) {
   const RunFolder folder = choose_folder(request, world);
-  const Earlier earlier = find_earlier(request, folder, world);
-  const at::Device device = distributed::choose_device(world, request.config.distributed);
-  config::Config machine = resolve_machine(request.config, earlier.config, world, device);
+  Earlier earlier = find_earlier(request, folder, world);
+  config::Config asked = request.config;
+  if (earlier.config) config::keep_resolved(*earlier.config, asked);
+  const at::Device device = distributed::choose_device(world, asked.distributed);
+  config::Config machine = resolve_machine(asked, world, device);
   resolve_micro_batches(machine, world);
   set_numerics(machine.distributed);
   const data::Dataset dataset(machine.data, task_columns(machine));
   const config::Config config = resolve_data(machine, dataset);
   refuse_other_run(request, config, earlier, dataset, folder);
-  if (earlier.state && earlier.state->finished &&
-      config.training.epochs <= earlier.state->evaluated_epochs) {
-    if (world.rank() == 0) {
-      log::info(
-          "{} is finished ({} epochs, best {} {:.4f} at epoch {}); --fresh starts another. "
-          "Report: {}",
-          folder.path.string(), earlier.state->evaluated_epochs, config.validation.monitor,
-          earlier.state->best.value, earlier.state->best.epoch, folder.report().string());
-    }
-    return folder.path;
-  }
+  if (is_finished(earlier, config, folder, world.rank() == 0)) return folder.path;
 
   const std::unique_ptr<distributed::Collectives> collectives =
       distributed::make_collectives(world, config.distributed, device);

@@ -1,14 +1,12 @@
 #include "training/trained_model.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <utility>
 
 #include "base/error.h"
-#include "base/files.h"
-#include "base/text.h"
+#include "checkpoint/checkpoint.h"
 #include "distributed/collectives.h"
 #include "model/weights.h"
 #include "training/model_card.h"
@@ -20,19 +18,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path weights_of_run(const fs::path& run, const std::string& checkpoint) {
-  const fs::path checkpoints = run / "checkpoints";
-  std::string name = checkpoint;
-  if (checkpoint == "best" || checkpoint == "latest") {
-    if (!fs::exists(checkpoints / checkpoint)) {
-      throw DataError(
-          fmt::format("{} has no checkpoint '{}' yet: train it first, or name another "
-                      "with --checkpoint",
-                      run.string(), checkpoint));
-    }
-    name = trim(read_text_file(checkpoints / checkpoint));
+// The weights and where they came from; a checkpoint's are checked against its manifest.
+model::WeightsFile read_source(const ModelSource& source, fs::path& path) {
+  if (!source.weights.empty() || !is_run(source.path)) {
+    path = source.weights.empty() ? source.path : source.weights;
+    return model::read_weights(path);
   }
-  return checkpoints / name / "model.safetensors";
+  checkpoint::Manager manager(source.path, /*keep=*/1);
+  const checkpoint::Loaded loaded = manager.load(source.checkpoint);
+  path = loaded.folder / "model.safetensors";
+  model::WeightsFile file;
+  for (const auto& [name, tensor] : loaded.snapshot.model) file.tensors.push_back({name, tensor});
+  file.metadata = loaded.snapshot.model_metadata;
+  return file;
 }
 
 void fill(model::Model& model, const model::WeightsFile& file, const fs::path& path) {
@@ -50,6 +48,7 @@ config::Config trained_config(const ModelSource& source, const model::WeightsFil
   config.distributed.threads = 0;
   config.data.decode_threads = 0;
   config.data.host_bytes = 0;
+  config.data.device_bytes = 0;
   return config::parse(config::to_toml(config, /*comments=*/false), weights.string(),
                        source.overrides);
 }
@@ -59,20 +58,16 @@ config::Config trained_config(const ModelSource& source, const model::WeightsFil
 bool is_run(const fs::path& path) { return fs::is_directory(path) && RunFolder{path}.begun(); }
 
 TrainedModel load_trained_model(const ModelSource& source, distributed::World& world) {
-  fs::path weights = source.weights;
-  if (weights.empty()) {
-    weights = is_run(source.path) ? weights_of_run(source.path, source.checkpoint) : source.path;
-  }
-  const model::WeightsFile file = model::read_weights(weights);
+  fs::path weights;
+  const model::WeightsFile file = read_source(source, weights);
 
   config::Config config = trained_config(source, file, weights);
   config.encoder.weights.clear();  // all weights come from the file
   const at::Device device = distributed::choose_device(world, config.distributed);
 
   TrainedModel trained;
-  trained.config =
-      std::make_unique<config::Config>(resolve_machine(config, std::nullopt, world, device));
-  at::set_num_threads(static_cast<int>(trained.config->distributed.threads));
+  trained.config = std::make_unique<config::Config>(resolve_machine(config, world, device));
+  set_numerics(trained.config->distributed);
   const at::ScalarType type =
       trained.config->training.precision == Precision::kFp64 ? at::kDouble : at::kFloat;
   trained.model = std::make_unique<model::Model>(

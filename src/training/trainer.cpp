@@ -101,6 +101,7 @@ Trainer::Trainer(const Session& session)
   state_.config = config::to_toml(config, /*comments=*/false);
   state_.store_fingerprint = session.dataset.fingerprint();
   state_.labels_hash = session.dataset.labels_hash();
+  state_.steps_per_epoch = steps_per_epoch_;
   if (session.world.rank() == 0) {
     checkpoints_ =
         std::make_unique<checkpoint::Manager>(session.folder.path, config.checkpoint.keep);
@@ -127,10 +128,21 @@ void Trainer::restore(const checkpoint::Loaded* loaded) {
   });
   for (const auto& [name, tensor] : model_tensors()) session_.collectives.broadcast(tensor, 0);
   for (const auto& [name, tensor] : optimizer_->state()) session_.collectives.broadcast(tensor, 0);
-  const std::string config = state_.config;
+  const RunState now = state_;
   state_ = run_state_from_json(world.broadcast(loaded == nullptr ? "" : loaded->snapshot.state, 0),
                                "state.json");
-  state_.config = config;
+  if (state_.steps_per_epoch != now.steps_per_epoch) {
+    throw ConfigError(fmt::format(
+        "an epoch has {} steps now and had {} when the run began, so it cannot go on: start anew "
+        "with --fresh",
+        now.steps_per_epoch, state_.steps_per_epoch));
+  }
+  state_.config = now.config;
+  state_.store_fingerprint = now.store_fingerprint;
+  state_.labels_hash = now.labels_hash;
+  state_.finished = false;  // more epochs than it ended with, or train() would have said so
+  last_save_seconds_ = state_.seconds;
+  if (checkpoints_) checkpoints_->go_on_from(state_.step, state_.best.step);
   step_->pass().refresh();
 }
 
@@ -231,23 +243,23 @@ bool Trainer::finish_epoch(int64_t epoch) {
   const bool evaluation_due = !validation.empty() && config.validation.every_epochs > 0 &&
                               ((epoch + 1) % config.validation.every_epochs == 0 || last);
   bool best = false;
+  std::optional<Evaluation> evaluation;
   if (evaluation_due) {
     const Stopwatch watch;
-    const std::optional<Evaluation> evaluation =
-        evaluate(config, session_.dataset, validation, model_, step_->pass(), session_.world,
-                 session_.watchdog, "validation");
+    evaluation = evaluate(config, session_.dataset, validation, model_, step_->pass(),
+                          session_.world, session_.watchdog, "validation");
     if (!evaluation) return false;
     const int64_t best_before = state_.best.step;
     note_evaluation(*evaluation, epoch);
     best = state_.best.step != best_before;
     state_.seconds += watch.seconds();
-    session_.watchdog.phase("maps");
-    draw_maps(*evaluation, epoch);
   }
   warn_when_guessing(epoch);
   state_.evaluated_epochs = epoch + 1;
-  state_.finished = last || patience_spent(epoch);
+  state_.patience_spent = patience_spent(epoch);
+  state_.finished = last || state_.patience_spent;
   if (state_.finished || best || save_due(/*epoch_ends=*/true)) save(best);
+  if (evaluation) draw_maps(*evaluation, epoch);
   return true;
 }
 
@@ -256,9 +268,9 @@ void Trainer::note_evaluation(const Evaluation& evaluation, int64_t epoch) {
   recorder_->evaluation(evaluation, data::split_name(data::Split::kValidation), epoch + 1,
                         state_.step);
   const double value = monitored(session_.config, evaluation);
-  const bool better =
-      state_.best.step < 0 ||
-      (higher_is_better(options.monitor) ? value > state_.best.value : value < state_.best.value);
+  const double gain =
+      higher_is_better(options.monitor) ? value - state_.best.value : state_.best.value - value;
+  const bool better = std::isfinite(value) && (state_.best.step < 0 || gain > 0);
   if (better) state_.best = {state_.step, epoch + 1, value};
   log::info(
       "epoch {:3} of {}: training loss {:.4f}, validation loss {:.4f}, {} {:.4f}{}", epoch + 1,
@@ -330,13 +342,18 @@ void Trainer::stop() {
 
 void Trainer::draw_maps(const Evaluation& evaluation, int64_t epoch) const {
   if (session_.world.rank() != 0 || session_.config.report.maps_per_epoch == 0) return;
+  session_.watchdog.phase("maps");
   const auto count = std::min<size_t>(evaluation.predictions.size(),
                                       static_cast<size_t>(session_.config.report.maps_per_epoch));
+  const std::filesystem::path folder =
+      session_.folder.maps() / fmt::format("epoch-{:04}", epoch + 1);
   for (size_t i = 0; i < count; ++i) {
-    const Prediction& prediction =
-        evaluation.predictions[i * evaluation.predictions.size() / count];
-    write_map(session_.folder.maps() / fmt::format("epoch-{:04}", epoch + 1), session_.config,
-              session_.dataset, prediction);
+    const size_t chosen = i * evaluation.predictions.size() / count;
+    try {
+      write_map(folder, session_.config, session_.dataset, evaluation.predictions[chosen]);
+    } catch (const Error& error) {
+      log::warning("a map could not be drawn: {}", error.what());
+    }
     session_.watchdog.progress();
   }
 }

@@ -97,7 +97,11 @@ class BadInput(ProgramTest):
         damage(copy)
         return f"data.store={copy}"
 
-    def test_missing_truncated_and_altered_shards(self):
+    def test_unknown_metric_to_monitor(self):
+        self.refused(64, "validation.monitor", "balanced_accuracy",
+                     set=["validation.monitor=label.acuracy"])
+
+    def test_missing_shard(self):
         shard = "shard-00000.h5"
         self.refused(65, shard, set=[self.damaged_copy(lambda s: os.remove(s / shard))])
 
