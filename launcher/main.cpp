@@ -47,6 +47,7 @@ void check_verb(int argc, char** argv) {
     const std::string word = argv[i];
     if (word.empty() || word[0] == '-') continue;
     if (std::find(names.begin(), names.end(), word) != names.end()) return;
+    if (word == "bench") throw ConfigError("bench is foreseen but not built yet");
     const std::string near = nearest(word, names);
     throw ConfigError(
         fmt::format("unknown verb {}; {}", word,
@@ -122,7 +123,7 @@ class Program {
       return failure.code;
     }
     // Where all ranks fail alike, rank 0 speaks for them and ends them before they repeat it.
-    if (world_->rank() > 0) std::this_thread::sleep_for(std::chrono::seconds(1));
+    if (world_->rank() > 0) std::this_thread::sleep_for(std::chrono::seconds(3));
     log::error("{} (rank {} on {} of {} ranks; all end)", failure.message, world_->rank(),
                world_->host(), world_->world_size());
     world_->abort(failure.code);

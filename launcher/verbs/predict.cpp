@@ -118,6 +118,11 @@ Json task_json(const model::TaskOptions& task, const std::vector<double>& probab
   return json;
 }
 
+// A file's name may hold bytes that are no UTF-8.
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 // The line of one picture; a damaged one gets an "error" line instead.
 Json predict_one(const Input& input, const Options& options, training::TrainedModel& trained,
                  training::Predictor& predictor) {
@@ -164,13 +169,13 @@ void run_predict(const Options& options, Context& context) {
       mine[std::to_string(i)] = predict_one(inputs[i], options, trained, predictor);
     }
     std::vector<Json> round;
-    for (const std::string& bytes : world.all_gather(mine.dump())) {
+    for (const std::string& bytes : world.all_gather(text_of(mine))) {
       round.push_back(Json::parse(bytes));
     }
     for (int64_t i = start; i < end; ++i) {
       const Json& line = round[(i - start) % world.world_size()][std::to_string(i)];
       if (line.contains("error")) ++failed;
-      if (world.rank() == 0) fmt::print("{}\n", line.dump());
+      if (world.rank() == 0) fmt::print("{}\n", text_of(line));
     }
     std::fflush(stdout);
     progress.update(end, count, "pictures");

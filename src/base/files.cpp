@@ -32,8 +32,17 @@ void FileDescriptor::close() {
 }
 
 FileDescriptor open_for_reading(const fs::path& path) {
-  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Without waiting for somebody to write into a pipe.
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) throw DataError(errno_message(fmt::format("cannot open {}", path.string())));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) {
+    throw DataError(errno_message(fmt::format("cannot read {}", path.string())));
+  }
+  if (!S_ISREG(status.st_mode)) {
+    throw DataError(fmt::format("cannot read {}: it is {}", path.string(),
+                                S_ISDIR(status.st_mode) ? "a folder" : "no regular file"));
+  }
   return file;
 }
 
@@ -42,9 +51,6 @@ std::vector<uint8_t> read_file(const fs::path& path) {
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) {
     throw DataError(errno_message(fmt::format("cannot read {}", path.string())));
-  }
-  if (S_ISDIR(status.st_mode)) {
-    throw DataError(fmt::format("cannot read {}: it is a folder", path.string()));
   }
   std::vector<uint8_t> content(static_cast<size_t>(status.st_size));
   pread_exactly(file.get(), content.data(), content.size(), 0, path);

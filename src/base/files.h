@@ -26,7 +26,8 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-// Throw DataError when the file cannot be opened or read; the message names it.
+// Throw DataError when the file cannot be opened or read, or is no regular file; the message names
+// it.
 FileDescriptor open_for_reading(const std::filesystem::path& path);
 std::vector<uint8_t> read_file(const std::filesystem::path& path);
 std::string read_text_file(const std::filesystem::path& path);

@@ -234,6 +234,12 @@ std::optional<Loaded> Manager::load_latest() {
       damaged.push_back(candidate);
     }
   }
+  if (steps.empty() && is_there(folder / "latest")) {
+    throw DataError(
+        fmt::format("{} names {}, but no checkpoint is there: put them back, or start "
+                    "anew with --fresh",
+                    (folder / "latest").string(), pointed_to(folder / "latest")));
+  }
   if (!loaded && !damaged.empty()) {
     throw DataError(fmt::format("none of the {} checkpoints in {} is whole ({})", damaged.size(),
                                 folder.string(), why));

@@ -4,6 +4,8 @@
 namespace dbps::config {
 namespace {
 
+constexpr IntegerRange kPixels = {.low = 0, .high = 1'000'000};  // of a side
+
 using data::AugmentOptions;
 using data::DataOptions;
 using training::ExperimentOptions;
@@ -75,9 +77,9 @@ void bind_ratio(Key& key) {
 }
 
 void add_picture_keys(Table<Section<&Config::data>>& t) {
-  t.integer("height", &DataOptions::height, {}, kFixed,
+  t.integer("height", &DataOptions::height, kPixels, kFixed,
             "pixels after resizing, for resize = \"exact\"");
-  t.integer("width", &DataOptions::width, {}, kFixed,
+  t.integer("width", &DataOptions::width, kPixels, kFixed,
             "pixels after resizing; for \"longest\" the longest side is the larger of the two");
   t.choice<data::Resize>("resize", &DataOptions::resize,
                          {{"exact", data::Resize::kExact},
@@ -87,9 +89,9 @@ void add_picture_keys(Table<Section<&Config::data>>& t) {
                          {}, kFixed, "how a picture gets its size");
   t.real("scale", &DataOptions::scale, {.low = 0, .high = 100, .above_low = true}, kFixed,
          "factor for resize = \"scale\"");
-  t.integer("patch_size", &DataOptions::patch_size, {}, kFixed,
+  t.integer("patch_size", &DataOptions::patch_size, kPixels, kFixed,
             "pixels; 0 with selection.method = \"whole\"");
-  t.integer("patch_stride", &DataOptions::patch_stride, {}, kFixed, "pixels; 0: patch_size")
+  t.integer("patch_stride", &DataOptions::patch_stride, kPixels, kFixed, "pixels; 0: patch_size")
       .automatic = automatic(0);
   t.choice<data::Edge>(
       "edge", &DataOptions::edge,

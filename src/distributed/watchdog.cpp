@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -16,6 +17,9 @@ namespace dbps::distributed {
 
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
+
+// A deadline may be longer than a clock can count.
+constexpr Seconds kLongestSleep{3600};
 
 struct Watchdog::State {
   State(double deadline_seconds, int of_rank, std::string on_host)
@@ -46,7 +50,7 @@ struct Watchdog::State {
             rank, host, silent.count(), phase.load(), deadline.count());
         _exit(static_cast<int>(ExitCode::kNoProgress));
       }
-      changed.wait_for(lock, deadline - silent);
+      changed.wait_for(lock, std::min<Seconds>(deadline - silent, kLongestSleep));
     }
   }
 };

@@ -60,6 +60,7 @@ std::optional<checkpoint::Loaded> load_earlier(const TrainRequest& request,
         fmt::format("{} holds a run already: drop --resume never to go on with it, or add --fresh",
                     folder.path.string()));
   }
+  if (request.resume.empty()) throw ConfigError("--resume is empty: auto, never or a checkpoint");
   if (request.resume == "auto") {
     if (!request.dry_run) return manager.load_latest();
     if (manager.names().empty()) return std::nullopt;
@@ -162,23 +163,23 @@ void write_report(const RunFolder& folder) {
 void run_session(const TrainRequest& request, const Session& session, Earlier& earlier) {
   const RunFolder& folder = session.folder;
   const bool first_rank = session.world.rank() == 0;
+  Trainer trainer(session);  // what is wrong with the model is said before anything is written
   distributed::all_or_none(session.world, "opening the run's folder", [&] {
     if (!first_rank) return;
     make_folders(folder.path);
     if (!earlier.lock) {
       earlier.lock = std::make_unique<checkpoint::RunLock>(folder.path, session.world.host());
     }
+  });
+  if (earlier.state) trainer.restore(earlier.loaded ? &*earlier.loaded : nullptr);
+  distributed::all_or_none(session.world, "writing the run's folder", [&] {
+    if (!first_rank) return;
     write_file_atomic(folder.config(), config::to_toml(session.config, /*comments=*/false));
     log::also_to_file(folder.log());
+    if (earlier.state) log::info("going on from step {}", trainer.state().step);
   });
   write_provenance(folder, session.config, session.dataset, session.world, request.program_version,
                    request.command_line);
-
-  Trainer trainer(session);
-  if (earlier.state) {
-    trainer.restore(earlier.loaded ? &*earlier.loaded : nullptr);
-    if (first_rank) log::info("going on from step {}", trainer.state().step);
-  }
   trainer.run();
   session.watchdog.phase("report");
   distributed::all_or_none(session.world, "writing the report", [&] {

@@ -22,6 +22,10 @@ namespace fs = std::filesystem;
 model::WeightsFile read_source(const ModelSource& source, fs::path& path) {
   if (!source.weights.empty() || !is_run(source.path)) {
     path = source.weights.empty() ? source.path : source.weights;
+    if (!fs::is_regular_file(path)) {
+      throw ConfigError(
+          fmt::format("{} is neither a run's folder nor a model's file", path.string()));
+    }
     return model::read_weights(path);
   }
   checkpoint::Manager manager(source.path, /*keep=*/1);
@@ -63,6 +67,12 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
 
   config::Config config = trained_config(source, file, weights);
   config.encoder.weights.clear();  // all weights come from the file
+  for (const model::TaskOptions& task : config.tasks) {
+    if (!task.classes.empty()) continue;
+    throw ConfigError(
+        fmt::format("task.{}.classes: the classes' names are not known: list them in {}", task.name,
+                    source.path.string()));
+  }
   const at::Device device = distributed::choose_device(world, config.distributed);
 
   TrainedModel trained;

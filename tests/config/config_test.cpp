@@ -36,11 +36,11 @@ TEST(Parse, NamesTheAllowedRange) {
   EXPECT_EQ(refused_text("[drop]\nratio = 1.0\n"),
             "some/run.toml:2: drop.ratio = 1.0: must be a decimal number from 0 to below 1");
   EXPECT_EQ(refused_text("[data]\nheight = \"big\"\n"),
-            "some/run.toml:2: data.height = \"big\": must be a whole number from 0 on");
+            "some/run.toml:2: data.height = \"big\": must be a whole number from 0 to 1000000");
   EXPECT_EQ(refused_text("data = { labels = \"\u00e9\u00e8.csv\", height = -1_0 }\n").substr(0, 35),
             "some/run.toml:1: data.height = -1_0");
   EXPECT_EQ(refused_text("[data]\nheight = {a = 1}\n"),
-            "some/run.toml:2: data.height = a table: must be a whole number from 0 on");
+            "some/run.toml:2: data.height = a table: must be a whole number from 0 to 1000000");
   EXPECT_EQ(refused_text("[selection]\nranking = \"globl\"\n"),
             "some/run.toml:2: selection.ranking = \"globl\": must be one of \"upstream\", "
             "\"joint\", \"global\"; did you mean \"global\"?");
