@@ -187,9 +187,12 @@ void run_session(const TrainRequest& request, const Session& session, Earlier& e
   });
   if (!first_rank) return;
   const RunState& state = trainer.state();
-  log::info("done: {} steps in {}; best {} {:.4f} (epoch {}); report: {}", state.step,
-            format_seconds(state.seconds), session.config.validation.monitor, state.best.value,
-            state.best.epoch, folder.report().string());
+  const std::string best = state.best.step < 0 ? ""
+                                               : fmt::format("best {} {:.4f} (epoch {}); ",
+                                                             session.config.validation.monitor,
+                                                             state.best.value, state.best.epoch);
+  log::info("done: {} steps in {}; {}report: {}", state.step, format_seconds(state.seconds), best,
+            folder.report().string());
 }
 
 }  // namespace
