@@ -34,8 +34,7 @@ void run_export(const Options& options, Context& context) {
   training::ModelSource source = options.source;
   source.path = options.run;
   const training::TrainedModel trained = training::load_trained_model(source, *context.world);
-  std::vector<model::NamedTensor> tensors = trained.model->parameters();
-  for (model::NamedTensor& buffer : trained.model->buffers()) tensors.push_back(std::move(buffer));
+  std::vector<model::NamedTensor> tensors = trained.model->tensors();
   std::map<std::string, std::string> metadata = model::read_weights(trained.weights).metadata;
   if (options.names == "torchvision") {
     metadata = {{"format", "pt"}};  // what other readers of encoder weights look for

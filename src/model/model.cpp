@@ -107,4 +107,10 @@ std::vector<NamedTensor> Model::buffers() const {
                 [](const Parameters& part) { return part.buffers(); });
 }
 
+std::vector<NamedTensor> Model::tensors() const {
+  std::vector<NamedTensor> all = parameters();
+  for (NamedTensor& buffer : buffers()) all.push_back(std::move(buffer));
+  return all;
+}
+
 }  // namespace dbps::model

@@ -28,6 +28,7 @@ class Model {
   // "encoder.*", "aggregator.*", "heads.*", in a fixed order: encoder first, heads last.
   std::vector<NamedTensor> parameters() const;
   std::vector<NamedTensor> buffers() const;
+  std::vector<NamedTensor> tensors() const;  // parameters, then buffers: what a weights file holds
 
  private:
   ModelOptions options_;

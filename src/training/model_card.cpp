@@ -51,8 +51,7 @@ void copy_by_name(const std::vector<std::pair<std::string, at::Tensor>>& into,
 void load_initial_weights(model::Model& model, const std::filesystem::path& path,
                           bool reset_heads) {
   model::WeightsFile file = model::read_weights(path);
-  std::vector<model::NamedTensor> into = model.parameters();
-  for (model::NamedTensor& buffer : model.buffers()) into.push_back(std::move(buffer));
+  std::vector<model::NamedTensor> into = model.tensors();
   if (reset_heads) {
     const auto of_head = [](const model::NamedTensor& t) { return t.name.starts_with("heads."); };
     std::erase_if(into, of_head);

@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "data/grid.h"
+#include "data/loader.h"
+#include "training/preprocessing.h"
+#include "training/schedule.h"
 
 namespace dbps::training {
 namespace {
@@ -20,17 +22,14 @@ struct PatchCounts {
 
 PatchCounts count_patches(const config::Config& config, const data::Dataset& dataset) {
   PatchCounts counts;
-  bool first = true;
-  for (const data::Picture& picture : dataset.pictures()) {
-    const store::Bag& bag = dataset.store(picture.store).bag(picture.bag);
-    const data::Size size = data::resized(config.data, {bag.width, bag.height});
-    const int64_t n = data::make_grid(config.data, size).size();
-    counts.least = first ? n : std::min(counts.least, n);
-    counts.most = std::max(counts.most, n);
-    if (std::min(size.width, size.height) < config.data.patch_size) ++counts.padded;
-    first = false;
+  const data::LoaderOptions options = loader_options(config, /*training=*/true, 0, false);
+  for (size_t i = 0; i < dataset.pictures().size(); ++i) {
+    const data::PatchCount count = data::count_patches(dataset, static_cast<int64_t>(i), options);
+    counts.least = i == 0 ? count.all : std::min(counts.least, count.all);
+    counts.most = std::max(counts.most, count.all);
+    counts.kept_most = std::max(counts.kept_most, count.kept);
+    if (count.padded) ++counts.padded;
   }
-  counts.kept_most = data::kept_patches(config.drop.ratio, counts.most, config.selection.salient);
   return counts;
 }
 
@@ -46,7 +45,7 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   const PatchCounts patches = count_patches(config, dataset);
   const auto train = static_cast<int64_t>(dataset.of_split(data::Split::kTrain).size());
   const int64_t batch = config.training.batch_size_global;
-  const int64_t steps = (train + batch - 1) / batch;
+  const Schedule schedule = make_schedule(config, dataset);
   const double pixels_of_batch =
       static_cast<double>(std::min(batch, train)) /
       static_cast<double>(config.training.micro_batches) *
@@ -70,8 +69,8 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   log::info("memory     {} of pixels a micro-batch; up to {} of pictures in flight on the host",
             format_bytes(pixels_of_batch),
             format_bytes(static_cast<double>(config.data.host_bytes)));
-  log::info("steps      {} epochs x {} = {}", config.training.epochs, steps,
-            config.training.epochs * steps);
+  log::info("steps      {} epochs x {} = {}", config.training.epochs, schedule.steps_per_epoch,
+            schedule.total_steps);
   if (patches.padded > 0) {
     log::warning("{} picture(s) are smaller than a patch and are padded with black",
                  patches.padded);

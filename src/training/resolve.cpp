@@ -14,6 +14,7 @@
 #include "report/metrics.h"
 #include "training/device_memory.h"
 #include "training/prediction.h"
+#include "training/schedule.h"
 
 namespace dbps::training {
 namespace {
@@ -25,23 +26,18 @@ int64_t physical_memory() {
 int64_t or_else(int64_t given, int64_t automatic) { return given > 0 ? given : automatic; }
 
 void check_steps(const config::Config& config, const data::Dataset& dataset) {
-  const auto pictures = static_cast<int64_t>(dataset.of_split(data::Split::kTrain).size());
-  const int64_t batch = config.training.batch_size_global;
-  const int64_t steps_per_epoch = (pictures + batch - 1) / batch;
-  const int64_t total = steps_per_epoch * config.training.epochs;
-  const double warmup = config.optimizer.warmup_steps > 0
-                            ? static_cast<double>(config.optimizer.warmup_steps)
-                            : config.optimizer.warmup_epochs * static_cast<double>(steps_per_epoch);
-  if (warmup > static_cast<double>(total)) {
-    throw ConfigError(fmt::format(
-        "{} = {} is longer than the run: {} steps of warm-up, {} steps in training.epochs = {}; "
-        "lower "
-        "the warm-up or train for more epochs",
-        config.optimizer.warmup_steps > 0 ? "optimizer.warmup_steps" : "optimizer.warmup_epochs",
-        config.optimizer.warmup_steps > 0 ? static_cast<double>(config.optimizer.warmup_steps)
-                                          : config.optimizer.warmup_epochs,
-        warmup, total, config.training.epochs));
-  }
+  const Schedule schedule = make_schedule(config, dataset);
+  const bool in_steps = config.optimizer.warmup_steps > 0;
+  const double given = in_steps ? static_cast<double>(config.optimizer.warmup_steps)
+                                : config.optimizer.warmup_epochs;
+  const double warmup = in_steps ? given : given * static_cast<double>(schedule.steps_per_epoch);
+  if (warmup <= static_cast<double>(schedule.total_steps)) return;
+  throw ConfigError(
+      fmt::format("{} = {} is longer than the run: {} steps of warm-up, {} steps in "
+                  "training.epochs = {}; lower "
+                  "the warm-up or train for more epochs",
+                  in_steps ? "optimizer.warmup_steps" : "optimizer.warmup_epochs", given, warmup,
+                  schedule.total_steps, config.training.epochs));
 }
 
 void check_monitor(const config::Config& config) {

@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "data/grid.h"
 #include "distributed/signals.h"
 #include "training/device_memory.h"
 #include "training/preprocessing.h"

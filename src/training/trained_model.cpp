@@ -10,6 +10,7 @@
 #include "distributed/collectives.h"
 #include "model/weights.h"
 #include "training/model_card.h"
+#include "training/preprocessing.h"
 #include "training/resolve.h"
 #include "training/run_folder.h"
 
@@ -35,12 +36,6 @@ model::WeightsFile read_source(const ModelSource& source, fs::path& path) {
   for (const auto& [name, tensor] : loaded.snapshot.model) file.tensors.push_back({name, tensor});
   file.metadata = loaded.snapshot.model_metadata;
   return file;
-}
-
-void fill(model::Model& model, const model::WeightsFile& file, const fs::path& path) {
-  std::vector<model::NamedTensor> into = model.parameters();
-  for (model::NamedTensor& buffer : model.buffers()) into.push_back(std::move(buffer));
-  model::load_into(into, file, path);
 }
 
 config::Config trained_config(const ModelSource& source, const model::WeightsFile& file,
@@ -78,13 +73,11 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
   TrainedModel trained;
   trained.config = std::make_unique<config::Config>(resolve_machine(config, world, device));
   set_numerics(trained.config->distributed);
-  const at::ScalarType type =
-      trained.config->training.precision == Precision::kFp64 ? at::kDouble : at::kFloat;
   trained.model = std::make_unique<model::Model>(
       model::ModelOptions{trained.config->encoder, trained.config->aggregator,
                           trained.config->tasks},
-      device, type, trained.config->experiment.seed);
-  fill(*trained.model, file, weights);
+      device, tensor_type(trained.config->training.precision), trained.config->experiment.seed);
+  model::load_into(trained.model->tensors(), file, weights);
   trained.pass = std::make_unique<Pass>(*trained.model, trained.config->selection);
   trained.weights = weights;
   return trained;

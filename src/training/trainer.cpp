@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
-#include "data/grid.h"
 #include "data/loader.h"
 #include "distributed/consistency.h"
 #include "training/evaluation.h"
@@ -22,10 +21,6 @@
 
 namespace dbps::training {
 namespace {
-
-at::ScalarType tensor_type(Precision precision) {
-  return precision == Precision::kFp64 ? at::kDouble : at::kFloat;
-}
 
 std::vector<optimization::Group> parameter_groups(model::Model& model,
                                                   const config::Config& config) {
@@ -41,13 +36,10 @@ std::vector<optimization::Group> parameter_groups(model::Model& model,
 }
 
 std::vector<int64_t> kept_patches(const config::Config& config, const data::Dataset& dataset) {
+  const data::LoaderOptions options = loader_options(config, /*training=*/true, 0, false);
   std::vector<int64_t> kept;
-  for (const int64_t index : dataset.of_split(data::Split::kTrain)) {
-    const data::Picture& picture = dataset.pictures()[index];
-    const store::Bag& bag = dataset.store(picture.store).bag(picture.bag);
-    const data::Grid grid =
-        data::make_grid(config.data, data::resized(config.data, {bag.width, bag.height}));
-    kept.push_back(data::kept_patches(config.drop.ratio, grid.size(), config.selection.salient));
+  for (const int64_t picture : dataset.of_split(data::Split::kTrain)) {
+    kept.push_back(data::count_patches(dataset, picture, options).kept);
   }
   return kept;
 }
@@ -82,6 +74,7 @@ Trainer::Trainer(const Session& session)
       model_({session.config.encoder, session.config.aggregator, session.config.tasks},
              session.device, tensor_type(session.config.training.precision),
              session.config.experiment.seed),
+      schedule_(make_schedule(session.config, session.dataset)),
       kept_patches_(kept_patches(session.config, session.dataset)) {
   const config::Config& config = session.config;
   if (!config.training.initial_weights.empty()) {
@@ -90,18 +83,10 @@ Trainer::Trainer(const Session& session)
   optimizer_ = optimization::make_optimizer(config.optimizer, parameter_groups(model_, config));
   step_ = std::make_unique<TrainingStep>(config, session.dataset, model_, *optimizer_,
                                          session.world, session.collectives, session.watchdog);
-  const auto pictures = static_cast<int64_t>(session.dataset.of_split(data::Split::kTrain).size());
-  steps_per_epoch_ =
-      (pictures + config.training.batch_size_global - 1) / config.training.batch_size_global;
-  total_steps_ = steps_per_epoch_ * config.training.epochs;
-  warmup_steps_ =
-      config.optimizer.warmup_steps > 0
-          ? config.optimizer.warmup_steps
-          : std::llround(config.optimizer.warmup_epochs * static_cast<double>(steps_per_epoch_));
   state_.config = config::to_toml(config, /*comments=*/false);
   state_.store_fingerprint = session.dataset.fingerprint();
   state_.labels_hash = session.dataset.labels_hash();
-  state_.steps_per_epoch = steps_per_epoch_;
+  state_.steps_per_epoch = schedule_.steps_per_epoch;
   if (session.world.rank() == 0) {
     checkpoints_ =
         std::make_unique<checkpoint::Manager>(session.folder.path, config.checkpoint.keep);
@@ -112,8 +97,7 @@ Trainer::~Trainer() = default;
 
 std::vector<std::pair<std::string, at::Tensor>> Trainer::model_tensors() const {
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  for (const model::NamedTensor& t : model_.parameters()) tensors.emplace_back(t.name, t.tensor);
-  for (const model::NamedTensor& t : model_.buffers()) tensors.emplace_back(t.name, t.tensor);
+  for (const model::NamedTensor& t : model_.tensors()) tensors.emplace_back(t.name, t.tensor);
   return tensors;
 }
 
@@ -159,12 +143,12 @@ std::vector<data::StepPlan> Trainer::plan(int64_t epoch) const {
 }
 
 double Trainer::learning_rate(int64_t step) const {
-  return optimization::learning_rate(session_.config.optimizer, step + 1, warmup_steps_,
-                                     total_steps_);
+  return optimization::learning_rate(session_.config.optimizer, step + 1, schedule_.warmup_steps,
+                                     schedule_.total_steps);
 }
 
 double Trainer::exploration(int64_t step) const {
-  const int64_t steps = session_.config.selection.explore_epochs * steps_per_epoch_;
+  const int64_t steps = session_.config.selection.explore_epochs * schedule_.steps_per_epoch;
   if (step >= steps) return 0.0;
   return 1.0 - static_cast<double>(step) / static_cast<double>(steps);
 }
@@ -207,23 +191,25 @@ StepResult Trainer::rehearse() {
 bool Trainer::run_epoch(int64_t epoch) {
   const config::Config& config = session_.config;
   const std::vector<data::StepPlan> steps = plan(epoch);
-  DBPS_CHECK(static_cast<int64_t>(steps.size()) == steps_per_epoch_, "the plan's steps disagree");
-  const int64_t done = state_.step - epoch * steps_per_epoch_;
+  DBPS_CHECK(static_cast<int64_t>(steps.size()) == schedule_.steps_per_epoch,
+             "the plan's steps disagree");
+  const int64_t done = state_.step - epoch * schedule_.steps_per_epoch;
   const std::unique_ptr<data::Loader> loader = make_loader(steps, epoch, done);
   Progress progress(fmt::format("epoch {} of {}", epoch + 1, config.training.epochs),
                     session_.world.rank() == 0);
-  for (int64_t s = done; s < steps_per_epoch_; ++s) {
+  for (int64_t s = done; s < schedule_.steps_per_epoch; ++s) {
     const StepPlace place = {state_.step, epoch, exploration(state_.step)};
     const StepResult result =
         step_->run(steps[s], place, learning_rate(state_.step), next_of(*loader));
     if (result.dropped) return false;
     note_step(result, epoch);
-    progress.update(s + 1, steps_per_epoch_, "steps", fmt::format("loss {:.4f}", result.loss));
+    progress.update(s + 1, schedule_.steps_per_epoch, "steps",
+                    fmt::format("loss {:.4f}", result.loss));
     if (config.distributed.check_every > 0 && state_.step % config.distributed.check_every == 0) {
       distributed::equal_on_all_ranks(session_.world, model_tensors());
     }
     if (result.stop) return false;
-    if (s + 1 < steps_per_epoch_ && save_due(/*epoch_ends=*/false)) save(/*best=*/false);
+    if (s + 1 < schedule_.steps_per_epoch && save_due(/*epoch_ends=*/false)) save(/*best=*/false);
   }
   return true;
 }
@@ -337,7 +323,7 @@ void Trainer::stop() {
   throw Stopped(
       fmt::format("stopped by a signal at step {} of {}; everything is saved: the same "
                   "command goes on from here",
-                  state_.step, total_steps_));
+                  state_.step, schedule_.total_steps));
 }
 
 void Trainer::draw_maps(const Evaluation& evaluation, int64_t epoch) const {

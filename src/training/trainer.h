@@ -19,6 +19,7 @@
 #include "training/recorder.h"
 #include "training/run_folder.h"
 #include "training/run_state.h"
+#include "training/schedule.h"
 #include "training/step.h"
 
 namespace dbps::training {
@@ -51,7 +52,7 @@ class Trainer {
   StepResult rehearse();
 
   const RunState& state() const { return state_; }
-  int64_t steps_per_epoch() const { return steps_per_epoch_; }
+  int64_t steps_per_epoch() const { return schedule_.steps_per_epoch; }
 
  private:
   // Reads the micro-batches of this rank for the steps of `epoch` from `first_step` (0-based in it)
@@ -80,10 +81,8 @@ class Trainer {
   RunState state_;
   std::unique_ptr<checkpoint::Manager> checkpoints_;  // rank 0
   std::unique_ptr<Recorder> recorder_;
+  Schedule schedule_;
   std::vector<int64_t> kept_patches_;  // of each training picture
-  int64_t steps_per_epoch_ = 0;
-  int64_t total_steps_ = 0;
-  int64_t warmup_steps_ = 0;
   double last_save_seconds_ = 0;
 };
 
