@@ -16,8 +16,9 @@ find_library(ISAL_LIBRARY isal REQUIRED)
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # A precompiled header is a time stamp to ccache unless it is told otherwise.
+  # A precompiled header is a time stamp to ccache unless it is told otherwise. Paths below the source
+  # folder are taken relative to it, so that another clone finds what this one compiled.
   set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      ${CCACHE})
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
