@@ -69,8 +69,8 @@ void run_eval(const Options& options, Context& context) {
                     "split column",
                     options.split));
   }
-  distributed::Watchdog watchdog(trained.config->distributed.deadline_seconds, world.rank(),
-                                 world.host(), &context.phase);
+  distributed::Watchdog watchdog(trained.config->distributed.deadline_seconds, world,
+                                 &context.phase);
   const std::optional<training::Evaluation> evaluation =
       training::evaluate(*trained.config, dataset, pictures, *trained.model, *trained.pass, world,
                          watchdog, options.split);
