@@ -90,7 +90,7 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
     sums.values[4] = 1;
   }
 
-  watchdog_.phase("reduce");
+  watchdog_.wait("reduce");
   const Stopwatch reducing;
   std::vector<at::Tensor> extra = {sums.values};
   if (model_.statistics().sums().defined()) extra.push_back(model_.statistics().sums());

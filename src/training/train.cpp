@@ -181,7 +181,7 @@ void run_session(const TrainRequest& request, const Session& session, Earlier& e
   write_provenance(folder, session.config, session.dataset, session.world, request.program_version,
                    request.command_line);
   trainer.run();
-  session.watchdog.phase("report");
+  first_rank ? session.watchdog.phase("report") : session.watchdog.wait("report");
   distributed::all_or_none(session.world, "writing the report", [&] {
     if (first_rank) write_report(folder);
   });
@@ -198,6 +198,7 @@ void run_session(const TrainRequest& request, const Session& session, Earlier& e
 }  // namespace
 
 std::string train(const TrainRequest& request, distributed::World& world) {
+  distributed::Watchdog watchdog(request.config.distributed.deadline_seconds, world, request.phase);
   const RunFolder folder = choose_folder(request, world);
   Earlier earlier = find_earlier(request, folder, world);
   config::Config asked = request.config;
@@ -213,8 +214,6 @@ std::string train(const TrainRequest& request, distributed::World& world) {
 
   const std::unique_ptr<distributed::Collectives> collectives =
       distributed::make_collectives(world, config.distributed, device);
-  distributed::Watchdog watchdog(config.distributed.deadline_seconds, world.rank(), world.host(),
-                                 request.phase);
   if (world.rank() == 0) {
     show_plan(config, dataset, folder.path, world, device, collectives->name());
   }

@@ -319,6 +319,7 @@ void Trainer::save(bool best) {
 void Trainer::stop() {
   save(/*best=*/false);
   if (checkpoints_) checkpoints_->wait();
+  session_.watchdog.wait("stop");
   session_.world.barrier();
   throw Stopped(
       fmt::format("stopped by a signal at step {} of {}; everything is saved: the same "
