@@ -56,6 +56,32 @@ void check_pictures(const Config& config, const Where& where) {
   }
 }
 
+void check_erasing(const Config& config, const Where& where) {
+  const data::Erase erase = config.augment.erase;
+  const double ratio = config.drop.erase_ratio;
+  if (erase == data::Erase::kNone) {
+    if (ratio > 0) {
+      refuse(where, "drop.erase_ratio",
+             fmt::format("= {} needs augment.erase = \"random\" or \"patches\"", ratio));
+    }
+    return;
+  }
+  if (ratio == 0) refuse(where, "drop.erase_ratio", "must be above 0 with augment.erase");
+  if (config.drop.ratio != "0") {
+    refuse(where, "drop.ratio",
+           fmt::format("= {} must be 0 with augment.erase, which stands in its place",
+                       config.drop.ratio));
+  }
+  if (erase == data::Erase::kRandom && config.encoder.kind == "features") {
+    refuse(where, "augment.erase",
+           "= \"random\" needs pixels: with encoder.kind = \"features\" use \"patches\"");
+  }
+  if (erase == data::Erase::kPatches && config.selection.method == "whole") {
+    refuse(where, "augment.erase",
+           "= \"patches\" needs patches: with selection.method = \"whole\" use \"random\"");
+  }
+}
+
 void check_selection(const Config& config, const Where& where) {
   const selection::SelectionOptions& selection = config.selection;
   const bool chooses = selection.method != "all" && selection.method != "whole";
@@ -170,6 +196,7 @@ void check_run(const Config& config, const Where& where) {
 void check_together(const Config& config, const Where& where) {
   check_run(config, where);
   check_pictures(config, where);
+  check_erasing(config, where);
   check_tasks(config, where);
   check_selection(config, where);
   check_model(config, where);

@@ -35,6 +35,8 @@ struct HostBatch {
                                  // kind = features: (P, F) float32
   at::Tensor inside;  // (P, 4) int32: x0, y0, x1, y1 of the part of each patch that lies in
                       // the picture; outside is black after the jitter
+  at::Tensor erased;  // (P, 4) int32: as `inside`, the part of each patch that is 0 after
+                      // normalisation, all zeros: none; undefined: nothing is erased
   std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none
   double read_seconds = 0;     // thread time
   double decode_seconds = 0;

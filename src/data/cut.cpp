@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "data/erase.h"
 
 namespace dbps::data {
 namespace {
@@ -94,12 +95,6 @@ Window visible(const Placement& p, Size picture, const Window& patch) {
   return {across.first, down.first, across.second, down.second};
 }
 
-Window patch_window(const Grid& grid, int64_t index) {
-  const int64_t x = grid.x[index % grid.columns];
-  const int64_t y = grid.y[index / grid.columns];
-  return {x, y, x + grid.patch_width, y + grid.patch_height};
-}
-
 // The resized picture's rectangle that an augmented one shows.
 Window source_window(const Placement& p, const Window& shown) {
   const auto x = [&](int64_t column, int64_t row) {
@@ -149,6 +144,12 @@ void copy_row(const uint8_t* source, int64_t stride, uint8_t* target, int64_t pl
 
 }  // namespace
 
+Window patch_window(const Grid& grid, int64_t index) {
+  const int64_t x = grid.x[index % grid.columns];
+  const int64_t y = grid.y[index / grid.columns];
+  return {x, y, x + grid.patch_width, y + grid.patch_height};
+}
+
 Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
   const Picture& entry = dataset.pictures()[picture];
   const store::Bag& stored = dataset.store(entry.store).bag(entry.bag);
@@ -183,6 +184,9 @@ Cut plan_cut(HostBag bag, const LoaderOptions& options) {
   } else {
     RandomStream drop(seed, Purpose::kDrop, epoch, cut.bag.sample);
     cut.bag.index = drop.choose(n, kept_patches(options.drop.ratio, n, options.salient));
+    RandomStream erase(seed, Purpose::kErase, epoch, cut.bag.sample);
+    cut.erased = draw_erased(erase, options, shown_size(cut.placement, cut.resized), cut.grid,
+                             cut.bag.index);
   }
   describe_bag(cut);
 

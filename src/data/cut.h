@@ -32,7 +32,11 @@ struct Cut {
   Placement placement;
   std::vector<Jitter> jitter;  // none, one, or one a kept patch; mean_grey still to come
   JitterPer jitter_per = JitterPer::kBag;
+  std::vector<Window> erased;  // none, or one a kept patch, in its own pixels; empty: all zeros
 };
+
+// The rectangle of the augmented picture that a patch of the grid shows.
+Window patch_window(const Grid& grid, int64_t index);
 
 // A function of seed, epoch and picture.
 Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options);

@@ -87,6 +87,19 @@ image::Image read_picture(const Dataset& dataset, const Cut& cut, const LoaderOp
   return picture;
 }
 
+// HostBatch::erased.
+at::Tensor erased_parts(const std::vector<Cut>& cuts) {
+  std::vector<int32_t> edges;
+  for (const Cut& cut : cuts) {
+    for (const Window& part : cut.erased) {
+      for (const int64_t edge : {part.x0, part.y0, part.x1, part.y1}) {
+        edges.push_back(static_cast<int32_t>(edge));
+      }
+    }
+  }
+  return edges.empty() ? at::Tensor() : at::tensor(edges, at::kInt).view({-1, 4});
+}
+
 // Everything but pixels.
 Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
   Filling filling;
@@ -109,6 +122,7 @@ Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
     batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
     batch.jitter.insert(batch.jitter.end(), cut.jitter.begin(), cut.jitter.end());
   }
+  batch.erased = erased_parts(cuts);
   const auto host = at::TensorOptions().pinned_memory(options.pin_memory);
   batch.pixels =
       at::empty({batch.offsets.back(), options.channels, height, width}, host.dtype(at::kByte));

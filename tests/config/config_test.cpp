@@ -167,6 +167,18 @@ TEST(Base, ErrorsNameTheFileTheyStandIn) {
   EXPECT_THAT(refusal([&] { load(folder.path() / "none.toml", {}); }), HasSubstr("none.toml"));
 }
 
+TEST(Erasing, IsRefusedWhereItMeansNothing) {
+  const auto refused_with = [](std::vector<std::string> beside) {
+    beside.insert(beside.end(), {"augment.erase=patches", "drop.erase_ratio=0.3"});
+    return refused(beside);
+  };
+  EXPECT_THAT(refused({"drop.erase_ratio=0.3"}), HasSubstr("needs augment.erase"));
+  EXPECT_THAT(refused({"augment.erase=random"}), HasSubstr("drop.erase_ratio must be above 0"));
+  EXPECT_THAT(refused_with({"drop.ratio=0.1"}), HasSubstr("drop.ratio = 0.1 must be 0"));
+  EXPECT_THAT(refused_with({"selection.method=whole"}), HasSubstr("use \"random\""));
+  EXPECT_NO_THROW(minimal({"augment.erase=patches", "drop.erase_ratio=0.3", "drop.ratio=0.0"}));
+}
+
 TEST(Paths, AreFoundBesideTheFileFirst) {
   const TempFolder folder;
   std::filesystem::create_directories(folder.path() / "configs");

@@ -277,6 +277,8 @@ TEST_F(LoaderTest, ThreadsPrefetchAndNeighboursChangeNothing) {
   }
   open(pictures);
   options_.drop.ratio = "0.4";
+  options_.augment.erase = Erase::kRandom;
+  options_.drop.erase_ratio = 0.3;
   const auto alone = load({{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}});
   for (const int threads : {1, 4}) {
     for (const int64_t host_bytes : {int64_t{0}, int64_t{1}, int64_t{60000}}) {
@@ -294,6 +296,8 @@ TEST_F(LoaderTest, ThreadsPrefetchAndNeighboursChangeNothing) {
           const int64_t first = batch.offsets[b], last = batch.offsets[b + 1];
           EXPECT_TRUE(at::equal(batch.pixels.slice(0, first, last), same.pixels));
           EXPECT_TRUE(at::equal(batch.inside.slice(0, first, last), same.inside));
+          EXPECT_TRUE(at::equal(batch.erased.slice(0, first, last), same.erased));
+          EXPECT_GT(same.erased.max().item<int>(), 0);
         }
       }
     }
