@@ -73,6 +73,8 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   StepResult result;
   result.learning_rate = learning_rate;
   const Stopwatch whole;
+  const at::Device device = trained_.parameters.front().second.device();
+  begin_peak(device);
   const auto micro_batches = static_cast<int64_t>(plan.micro_batches.size());
   const auto [first, last] = hosted(micro_batches, world_.rank(), world_.world_size());
   const std::vector<double> global_weights = labels_.global_weights(plan);
@@ -116,7 +118,7 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
     pass_.refresh();
     result.phases["optimizer"] += optimising.seconds();
   }
-  result.device_bytes_peak = peak_device_bytes(trained_.parameters.front().second.device());
+  result.device_bytes_peak = peak_device_bytes(device);
   result.seconds = whole.seconds();
   return result;
 }
