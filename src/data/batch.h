@@ -15,7 +15,7 @@ namespace dbps::data {
 struct HostBag {
   int64_t picture = 0;  // index into Dataset::pictures()
   std::string id;
-  uint64_t sample = 0;  // names its random streams
+  uint64_t sample = 0;  // names its random streams, each time an epoch draws the picture
   int64_t grid_columns = 0;
   int64_t grid_rows = 0;
   int64_t source_width = 0;  // level-0 pixels

@@ -1,8 +1,11 @@
 #include "data/cut.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include "base/random.h"
@@ -108,6 +111,12 @@ Window source_window(const Placement& p, const Window& shown) {
   return {x0, y0, x1 + 1, y1 + 1};
 }
 
+uint64_t sample_of(uint64_t picture, int64_t occurrence) {
+  if (occurrence == 0) return picture;
+  const std::string name = fmt::format("{:x} again {}", picture, occurrence);
+  return stable_hash(name.data(), name.size());
+}
+
 void describe_bag(Cut& cut) {
   HostBag& bag = cut.bag;
   const double scale_x =
@@ -150,13 +159,14 @@ Window patch_window(const Grid& grid, int64_t index) {
   return {x, y, x + grid.patch_width, y + grid.patch_height};
 }
 
-Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
+Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
+             int64_t occurrence) {
   const Picture& entry = dataset.pictures()[picture];
   const store::Bag& stored = dataset.store(entry.store).bag(entry.bag);
   HostBag bag;
   bag.picture = picture;
   bag.id = entry.id;
-  bag.sample = entry.sample;
+  bag.sample = sample_of(entry.sample, occurrence);
   bag.source_width = stored.width;
   bag.source_height = stored.height;
   return plan_cut(std::move(bag), options);

@@ -38,8 +38,10 @@ struct Cut {
 // The rectangle of the augmented picture that a patch of the grid shows.
 Window patch_window(const Grid& grid, int64_t index);
 
-// A function of seed, epoch and picture.
-Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
+// A function of seed, epoch, picture and how often the epoch has drawn it before: each time has
+// random streams of its own.
+Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
+             int64_t occurrence = 0);
 // The same for a bag of which only picture, id, sample and source size are known.
 Cut plan_cut(HostBag bag, const LoaderOptions& options);
 

@@ -378,6 +378,17 @@ TEST_F(LoaderTest, MemoryStaysWithinHostBytes) {
   EXPECT_LE(peak(1), batch + 3 * batch / 2);  // one batch, one picture
 }
 
+TEST_F(LoaderTest, APictureDrawnAgainIsAugmentedAnew) {
+  open({{"a", random_picture(64, 64, 1)}});
+  options_.drop.ratio = "0.5";
+  const HostBatch batch = *Loader(*dataset_, options_, {{0, 0, 0}}, {{0, 1, 2}}).next();
+  EXPECT_NE(batch.jitter[0].contrast, batch.jitter[1].contrast);
+  EXPECT_NE(batch.jitter[1].contrast, batch.jitter[2].contrast);
+  EXPECT_NE(batch.bags[0].index, batch.bags[1].index);
+  // The first time is as if there were no others.
+  EXPECT_EQ(batch.jitter[0].contrast, load({{0}})[0].jitter[0].contrast);
+}
+
 TEST_F(LoaderTest, CanBeLeftBeforeTheEnd) {
   open({{"a", random_picture(64, 64, 1)}});
   options_.decode_threads = 2;
