@@ -98,6 +98,28 @@ void check_selection(const Config& config, const Where& where) {
   }
 }
 
+// What a kind of aggregator asks of the selection, and does not do.
+void check_aggregator(const Config& config, const Where& where) {
+  const std::string& kind = config.aggregator.kind;
+  const std::string& method = config.selection.method;
+  const bool scans = method == "dbps" || method == "ips";
+  if (kind == "mean" && scans) {
+    refuse(where, "aggregator.kind",
+           fmt::format("= \"mean\" gives no scores, which selection.method = \"{}\" ranks by: use "
+                       "\"random\", \"all\" or \"whole\"",
+                       method));
+  }
+  if (kind == "top_mil" && config.selection.sub_salient > 0) {
+    refuse(where, "aggregator.kind",
+           "= \"top_mil\" has no use for sub-salient patches: use selection.method = \"ips\"");
+  }
+  const bool encodes = kind != "gated_attention" && kind != "mean" && kind != "top_mil";
+  if (config.aggregator.position_encoding && !encodes) {
+    refuse(where, "aggregator.position_encoding",
+           fmt::format("must be false with aggregator.kind = \"{}\", which has none", kind));
+  }
+}
+
 void check_model(const Config& config, const Where& where) {
   const model::AggregatorOptions& aggregator = config.aggregator;
   for (const auto& [key, width] : {std::pair{"aggregator.key_width", aggregator.key_width},
@@ -108,9 +130,9 @@ void check_model(const Config& config, const Where& where) {
                          aggregator.heads));
     }
   }
-  if (aggregator.tokens != 0 && aggregator.tokens < static_cast<int64_t>(config.tasks.size())) {
+  if (aggregator.tokens > 1 && aggregator.tokens < static_cast<int64_t>(config.tasks.size())) {
     refuse(where, "aggregator.tokens",
-           fmt::format("= {} must be 0 or at least one a task ({})", aggregator.tokens,
+           fmt::format("= {} must be 0, 1 or at least one a task ({})", aggregator.tokens,
                        config.tasks.size()));
   }
   if (config.training.reset_heads && config.training.initial_weights.empty()) {
@@ -199,6 +221,7 @@ void check_together(const Config& config, const Where& where) {
   check_erasing(config, where);
   check_tasks(config, where);
   check_selection(config, where);
+  check_aggregator(config, where);
   check_model(config, where);
 }
 

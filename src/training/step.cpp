@@ -152,7 +152,7 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
   forward.statistics = &model_.statistics();
   forward.generator = dropout_generator(like, config_.experiment.seed, place,
                                         place.step * config_.training.micro_batches + micro_batch);
-  const at::Tensor tokens = pass_.tokens_BTD(batch, patches, selection, forward);
+  const model::Ragged tokens = pass_.tokens(batch, patches, selection, forward);
   const ShareLoss loss = share_loss(model_.heads(), model_.options().tasks, tokens, pictures,
                                     labels_, global_weights, config_.training.loss_epsilon);
   result.phases["forward"] += forwarding.seconds();

@@ -83,6 +83,7 @@ const std::map<std::string, Example> kExamples = {
     {"aggregator.attention_dropout", {"0.2", {"1.0", "-0.1", "true"}}},
     {"aggregator.dropout", {"0.0", {"1", "-0.1", "true"}}},
     {"aggregator.position_encoding", {"true", {"1", "\"x\""}}},
+    {"aggregator.gated_attention.width", {"64", {"0", "1.5", "true"}}},
     {"task.name", {"\"letter\"", {"\"two words\"", "\"a.b\"", "\"\"", "true"}}},
     {"task.column", {"\"label\"", {"[1]", "[true]"}}},
     {"task.kind", {"\"binary\"", {"\"classes\"", "1"}}},
@@ -213,8 +214,7 @@ TEST(Keys, ForeseenValuesAreRefusedByNameAndListed) {
   for (const auto& [key, _] : kPlanned) EXPECT_THAT(listed, testing::Contains(key));
   const std::vector<std::pair<std::string, std::string>> values = {
       {"training.precision", "bf16"}, {"training.precision", "auto"}, {"encoder.kind", "features"},
-      {"aggregator.kind", "mean"},    {"task.kind", "regression"},    {"task.kind", "ordinal"},
-      {"task.kind", "survival"}};
+      {"task.kind", "regression"},    {"task.kind", "ordinal"},       {"task.kind", "survival"}};
   for (const auto& [key, value] : values) {
     EXPECT_THAT(listed, testing::Contains(fmt::format("{} = \"{}\"", key, value)));
     EXPECT_THAT(refused({typed(key) + "=" + value}),
