@@ -101,7 +101,9 @@ const std::vector<Kind>& kinds() {
       {"encoder", "features", false, nullptr},
       {"aggregator", "dual_attention", true, nullptr},
       {"aggregator", "cross_attention", true, nullptr},
-      {"aggregator", "mean", false, nullptr},
+      {"aggregator", "gated_attention", true, add_gated_attention_keys},
+      {"aggregator", "mean", true, nullptr},
+      {"aggregator", "top_mil", true, nullptr},
   };
   return all;
 }

@@ -57,9 +57,10 @@ struct Kind {
 const std::vector<Kind>& kinds();
 
 // What each file of the schema adds.
-void add_run_keys(std::vector<Key>& keys);          // experiment
-void add_data_keys(std::vector<Key>& keys);         // data, augment, drop
-void add_model_keys(std::vector<Key>& keys);        // selection, encoder, aggregator, task
+void add_run_keys(std::vector<Key>& keys);              // experiment
+void add_data_keys(std::vector<Key>& keys);             // data, augment, drop
+void add_model_keys(std::vector<Key>& keys);            // selection, encoder, aggregator, task
+void add_gated_attention_keys(std::vector<Key>& keys);  // aggregator.gated_attention
 void add_training_keys(std::vector<Key>& keys);     // optimizer, training, validation, checkpoint
 void add_distributed_keys(std::vector<Key>& keys);  // distributed, report
 

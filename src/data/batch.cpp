@@ -53,6 +53,13 @@ void blacken_outside(T* plane, const int32_t* inside, int64_t width, int64_t hei
   }
 }
 
+template <typename T>
+void erase_part(T* plane, const int32_t* part, int64_t width) {
+  for (int64_t y = part[1]; y < part[3]; ++y) {
+    std::fill(plane + y * width + part[0], plane + y * width + part[2], T(0));
+  }
+}
+
 }  // namespace
 
 DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
@@ -95,6 +102,8 @@ at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const
   T* target = patches.data_ptr<T>();
   const uint8_t* source = pixels_.const_data_ptr<uint8_t>();
   const int32_t* inside = batch_.inside.const_data_ptr<int32_t>();
+  const int32_t* erased =
+      batch_.erased.defined() ? batch_.erased.const_data_ptr<int32_t>() : nullptr;
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const uint8_t* bytes = source + rows[i] * channels * plane;
@@ -111,6 +120,7 @@ at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const
       }
       for (int c = 0; c < channels; ++c) {
         normalise(static_cast<T>(mean_[c]), static_cast<T>(std_[c]), planes[c], plane);
+        if (erased != nullptr) erase_part(planes[c], erased + 4 * rows[i], width);
       }
     }
   });
@@ -119,7 +129,6 @@ at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const
 
 at::Tensor DevicePatches::gather_on_device(const std::vector<int64_t>& rows) const {
   const at::ScalarType compute = dtype_ == at::kDouble ? at::kDouble : at::kFloat;
-  const auto n = static_cast<int64_t>(rows.size());
   const at::Tensor index = at::tensor(rows, at::kLong);
   at::Tensor patches = pixels_.index_select(0, index.to(pixels_.device())).to(device_);
   patches = patches.to(compute).div_(255);
@@ -129,15 +138,16 @@ at::Tensor DevicePatches::gather_on_device(const std::vector<int64_t>& rows) con
     for (const int64_t row : rows) jitter.push_back(&jitter_of(row));
     jitter_on_device(patches, jitter);
     const at::Tensor inside = batch_.inside.index_select(0, index).to(device_);
-    const auto edge = [&](int64_t i) { return inside.select(1, i).view({n, 1, 1}); };
-    const at::Tensor x = at::arange(patches.size(3), options).view({1, 1, -1});
-    const at::Tensor y = at::arange(patches.size(2), options).view({1, -1, 1});
-    const at::Tensor outside = (x < edge(0)) | (x >= edge(2)) | (y < edge(1)) | (y >= edge(3));
-    patches.masked_fill_(outside.unsqueeze(1), 0);
+    patches.masked_fill_(lies_in(inside, patches).logical_not_(), 0);
   }
   const at::Tensor mean = at::tensor(mean_, at::kDouble).to(options).view({1, -1, 1, 1});
   const at::Tensor std = at::tensor(std_, at::kDouble).to(options).view({1, -1, 1, 1});
-  return patches.sub_(mean).div_(std).to(dtype_);
+  patches.sub_(mean).div_(std);
+  if (batch_.erased.defined()) {
+    const at::Tensor erased = batch_.erased.index_select(0, index).to(device_);
+    patches.masked_fill_(lies_in(erased, patches), 0);
+  }
+  return patches.to(dtype_);
 }
 
 }  // namespace dbps::data

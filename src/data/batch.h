@@ -15,7 +15,7 @@ namespace dbps::data {
 struct HostBag {
   int64_t picture = 0;  // index into Dataset::pictures()
   std::string id;
-  uint64_t sample = 0;  // names its random streams
+  uint64_t sample = 0;  // names its random streams, each time an epoch draws the picture
   int64_t grid_columns = 0;
   int64_t grid_rows = 0;
   int64_t source_width = 0;  // level-0 pixels
@@ -35,6 +35,8 @@ struct HostBatch {
                                  // kind = features: (P, F) float32
   at::Tensor inside;  // (P, 4) int32: x0, y0, x1, y1 of the part of each patch that lies in
                       // the picture; outside is black after the jitter
+  at::Tensor erased;  // (P, 4) int32: as `inside`, the part of each patch that is 0 after
+                      // normalisation, all zeros: none; undefined: nothing is erased
   std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none
   double read_seconds = 0;     // thread time
   double decode_seconds = 0;

@@ -87,6 +87,19 @@ image::Image read_picture(const Dataset& dataset, const Cut& cut, const LoaderOp
   return picture;
 }
 
+// HostBatch::erased.
+at::Tensor erased_parts(const std::vector<Cut>& cuts) {
+  std::vector<int32_t> edges;
+  for (const Cut& cut : cuts) {
+    for (const Window& part : cut.erased) {
+      for (const int64_t edge : {part.x0, part.y0, part.x1, part.y1}) {
+        edges.push_back(static_cast<int32_t>(edge));
+      }
+    }
+  }
+  return edges.empty() ? at::Tensor() : at::tensor(edges, at::kInt).view({-1, 4});
+}
+
 // Everything but pixels.
 Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
   Filling filling;
@@ -109,6 +122,7 @@ Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
     batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
     batch.jitter.insert(batch.jitter.end(), cut.jitter.begin(), cut.jitter.end());
   }
+  batch.erased = erased_parts(cuts);
   const auto host = at::TensorOptions().pinned_memory(options.pin_memory);
   batch.pixels =
       at::empty({batch.offsets.back(), options.channels, height, width}, host.dtype(at::kByte));
@@ -121,9 +135,11 @@ Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
 }
 
 Filling start_batch(const Dataset& dataset, const std::vector<int64_t>& pictures,
-                    const LoaderOptions& options) {
+                    const std::vector<int64_t>& occurrences, const LoaderOptions& options) {
   std::vector<Cut> cuts;
-  for (const int64_t picture : pictures) cuts.push_back(plan_cut(dataset, picture, options));
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    cuts.push_back(plan_cut(dataset, pictures[i], options, occurrences[i]));
+  }
   return start_batch(std::move(cuts), options);
 }
 
@@ -185,8 +201,12 @@ PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOp
 // the bytes allowed, unless it belongs to the batch that next() is to hand out and nothing else is
 // being decoded: so the work always goes on.
 struct Loader::State {
-  State(const Dataset& dataset_, LoaderOptions options_, std::vector<std::vector<int64_t>> batches_)
-      : dataset(dataset_), options(std::move(options_)), batches(std::move(batches_)) {}
+  State(const Dataset& dataset_, LoaderOptions options_, std::vector<std::vector<int64_t>> batches_,
+        std::vector<std::vector<int64_t>> occurrences_)
+      : dataset(dataset_),
+        options(std::move(options_)),
+        batches(std::move(batches_)),
+        occurrences(std::move(occurrences_)) {}
 
   bool may_start() const {
     const size_t ahead = static_cast<size_t>(std::max<int64_t>(1, options.data.prefetch_batches));
@@ -232,7 +252,7 @@ struct Loader::State {
   void open_next() {
     Filling& filling = filled[next_batch];
     try {
-      filling = start_batch(dataset, batches[next_batch], options);
+      filling = start_batch(dataset, batches[next_batch], occurrences[next_batch], options);
     } catch (...) {
       filling.failures = {std::current_exception()};
     }
@@ -285,6 +305,7 @@ struct Loader::State {
   const Dataset& dataset;
   const LoaderOptions options;
   const std::vector<std::vector<int64_t>> batches;
+  const std::vector<std::vector<int64_t>> occurrences;
 
   std::mutex mutex;  // guards what follows
   std::condition_variable work;
@@ -303,8 +324,13 @@ struct Loader::State {
 };
 
 Loader::Loader(const Dataset& dataset, LoaderOptions options,
-               std::vector<std::vector<int64_t>> batches)
-    : state_(std::make_unique<State>(dataset, std::move(options), std::move(batches))) {
+               std::vector<std::vector<int64_t>> batches,
+               std::vector<std::vector<int64_t>> occurrences) {
+  if (occurrences.empty()) {
+    for (const auto& batch : batches) occurrences.emplace_back(batch.size(), 0);
+  }
+  state_ = std::make_unique<State>(dataset, std::move(options), std::move(batches),
+                                   std::move(occurrences));
   // What is wrong with the configuration is said before any thread starts.
   kept_patches(state_->options.drop.ratio, 1, 0);
   if (!dataset.pictures().empty()) count_patches(dataset, 0, state_->options);

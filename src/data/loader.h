@@ -42,13 +42,15 @@ PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOp
 HostBatch cut_picture(const image::Image& picture, const std::string& id, LoaderOptions options);
 
 // Hands out the batches of `batches` (each a list of pictures()-indices, possibly empty) in order.
-// What a batch holds depends on seed, epoch and picture alone, never on threads or prefetch. At
-// most data.prefetch_batches (at least one) are ahead of next(). next() may be called from one
-// thread. Destroying it ends its threads once they are done with their pictures. The dataset must
-// outlive it.
+// What a batch holds depends on seed, epoch, picture and occurrence alone, never on threads or
+// prefetch. At most data.prefetch_batches (at least one) are ahead of next(). next() may be called
+// from one thread. Destroying it ends its threads once they are done with their pictures. The
+// dataset must outlive it.
 class Loader {
  public:
-  Loader(const Dataset& dataset, LoaderOptions options, std::vector<std::vector<int64_t>> batches);
+  // `occurrences`: as of StepPlan, a picture of `batches`; empty: all 0.
+  Loader(const Dataset& dataset, LoaderOptions options, std::vector<std::vector<int64_t>> batches,
+         std::vector<std::vector<int64_t>> occurrences = {});
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;

@@ -18,6 +18,10 @@ struct EncoderOptions {
   double learning_rate_scale = 1.0;
 };
 
+struct GatedAttentionOptions {
+  int64_t width = 128;  // hidden units of either gate
+};
+
 struct AggregatorOptions {
   std::string kind = "dual_attention";
   int64_t tokens = 0;  // T; 0: one a task
@@ -29,6 +33,7 @@ struct AggregatorOptions {
   double attention_dropout = 0.1;
   double dropout = 0.1;
   bool position_encoding = false;
+  GatedAttentionOptions gated_attention;  // what only one kind has
 };
 
 enum class TaskKind { kMulticlass, kMultilabel, kBinary };

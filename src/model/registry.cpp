@@ -21,7 +21,11 @@ Table<EncoderFactory> encoder_table() {
 }
 
 Table<AggregatorFactory> aggregator_table() {
-  return {{"dual_attention", make_dual_attention}, {"cross_attention", make_cross_attention}};
+  return {{"dual_attention", make_dual_attention},
+          {"cross_attention", make_cross_attention},
+          {"gated_attention", make_gated_attention},
+          {"mean", make_mean},
+          {"top_mil", make_top_mil}};
 }
 
 template <typename Factory>

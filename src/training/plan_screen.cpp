@@ -81,8 +81,9 @@ void rehearse(const Session& session) {
   Trainer trainer(session);
   const StepResult result = trainer.rehearse();
   if (session.world.rank() != 0) return;
-  log::info("one step   {:.2f} s: loss {:.4f}, {} patches scanned", result.seconds, result.loss,
-            result.patches_scanned);
+  log::info("one step   {:.2f} s: loss {:.4f}, {} patches scanned, {} of tensors at its peak",
+            result.seconds, result.loss, result.patches_scanned,
+            format_bytes(static_cast<double>(result.device_bytes_peak)));
   for (const auto& [phase, seconds] : result.phases) {
     log::info("           {:<10}{:.3f} s", phase, seconds);
   }

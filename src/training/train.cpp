@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "report/html.h"
+#include "training/device_memory.h"
 #include "training/plan_screen.h"
 #include "training/resolve.h"
 #include "training/run_folder.h"
@@ -207,6 +208,7 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   config::Config machine = resolve_machine(asked, world, device);
   resolve_micro_batches(machine, world);
   set_numerics(machine.distributed);
+  count_tensor_bytes(device);
   const data::Dataset dataset(machine.data, task_columns(machine));
   const config::Config config = resolve_data(machine, dataset);
   refuse_other_run(request, config, earlier, dataset, folder);

@@ -173,13 +173,16 @@ std::unique_ptr<data::Loader> Trainer::make_loader(const std::vector<data::StepP
   const auto [first, last] = TrainingStep::hosted(
       config.training.micro_batches, session_.world.rank(), session_.world.world_size());
   std::vector<std::vector<int64_t>> batches;
+  std::vector<std::vector<int64_t>> occurrences;
   for (size_t s = static_cast<size_t>(first_step); s < steps.size(); ++s) {
     batches.insert(batches.end(), steps[s].micro_batches.begin() + first,
                    steps[s].micro_batches.begin() + last);
+    occurrences.insert(occurrences.end(), steps[s].occurrences.begin() + first,
+                       steps[s].occurrences.begin() + last);
   }
   return std::make_unique<data::Loader>(
       session_.dataset, loader_options(config, /*training=*/true, epoch, session_.device.is_cuda()),
-      std::move(batches));
+      std::move(batches), std::move(occurrences));
 }
 
 StepResult Trainer::rehearse() {
