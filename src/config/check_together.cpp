@@ -18,6 +18,12 @@ using Where = std::function<std::string(const std::string& key)>;
 void check_pictures(const Config& config, const Where& where) {
   const data::DataOptions& data = config.data;
   if (data.store.empty()) refuse(where, "data.store", "is missing: the folder of a store");
+  if (config.encoder.kind == "features") {
+    if (config.selection.method != "whole") return;
+    refuse(where, "selection.method",
+           "= \"whole\" takes a picture whole, and encoder.kind = \"features\" has none: give "
+           "\"all\" for every vector");
+  }
   if (!data.mean.empty() && data.mean.size() != static_cast<size_t>(config.encoder.channels)) {
     refuse(where, "data.mean",
            fmt::format("must have encoder.channels = {} numbers", config.encoder.channels));

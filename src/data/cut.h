@@ -34,6 +34,9 @@ struct Cut {
   JitterPer jitter_per = JitterPer::kBag;
 };
 
+// Which of a bag's n patches are kept, ascending: in training those that the drop leaves, else all.
+std::vector<int64_t> choose_kept(int64_t n, uint64_t sample, const LoaderOptions& options);
+
 // A function of seed, epoch and picture.
 Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
 // The same for a bag of which only picture, id, sample and source size are known.
