@@ -18,6 +18,12 @@ using Where = std::function<std::string(const std::string& key)>;
 void check_pictures(const Config& config, const Where& where) {
   const data::DataOptions& data = config.data;
   if (data.store.empty()) refuse(where, "data.store", "is missing: the folder of a store");
+  if (config.encoder.kind == "features") {
+    if (config.selection.method != "whole") return;
+    refuse(where, "selection.method",
+           "= \"whole\" takes a picture whole, and encoder.kind = \"features\" has none: give "
+           "\"all\" for every vector");
+  }
   if (!data.mean.empty() && data.mean.size() != static_cast<size_t>(config.encoder.channels)) {
     refuse(where, "data.mean",
            fmt::format("must have encoder.channels = {} numbers", config.encoder.channels));
@@ -72,9 +78,9 @@ void check_erasing(const Config& config, const Where& where) {
            fmt::format("= {} must be 0 with augment.erase, which stands in its place",
                        config.drop.ratio));
   }
-  if (erase == data::Erase::kRandom && config.encoder.kind == "features") {
+  if (config.encoder.kind == "features") {
     refuse(where, "augment.erase",
-           "= \"random\" needs pixels: with encoder.kind = \"features\" use \"patches\"");
+           "needs pixels: with encoder.kind = \"features\" leave vectors out by drop.ratio");
   }
   if (erase == data::Erase::kPatches && config.selection.method == "whole") {
     refuse(where, "augment.erase",

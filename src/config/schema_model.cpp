@@ -200,6 +200,13 @@ void add_gated_attention_keys(std::vector<Key>& keys) {
             "hidden units of either gate");
 }
 
+void add_feature_encoder_keys(std::vector<Key>& keys) {
+  Table<Section<&Config::encoder>> t("encoder.features", keys);
+  t.integer("width_in", &EncoderOptions::width_in, {.low = 0, .high = 65536}, kFixed,
+            "numbers of a feature vector; 0: as in data.store")
+      .automatic = automatic(0);
+}
+
 void add_model_keys(std::vector<Key>& keys) {
   add_selection_keys(keys);
   add_encoder_keys(keys);

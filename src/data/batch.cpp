@@ -71,13 +71,15 @@ DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
       device_(device),
       dtype_(dtype),
       pixels_(batch.pixels) {
-  const auto channels = static_cast<size_t>(batch.pixels.size(1));
-  if (mean_.size() != channels || std_.size() != channels) {
-    throw ConfigError(fmt::format(
-        "data.mean and data.std have {} and {} values; pictures of {} channel{} need as many",
-        mean_.size(), std_.size(), channels, channels == 1 ? "" : "s"));
+  if (!holds_vectors()) {
+    const auto channels = static_cast<size_t>(batch.pixels.size(1));
+    if (mean_.size() != channels || std_.size() != channels) {
+      throw ConfigError(fmt::format(
+          "data.mean and data.std have {} and {} values; pictures of {} channel{} need as many",
+          mean_.size(), std_.size(), channels, channels == 1 ? "" : "s"));
+    }
+    jitter_index_ = index_jitter(batch, static_cast<int>(channels));
   }
-  jitter_index_ = index_jitter(batch, static_cast<int>(channels));
   const auto bytes = static_cast<int64_t>(pixels_.nbytes());
   if (!device.is_cpu() && (device_bytes == 0 || bytes <= device_bytes)) {
     pixels_ = pixels_.to(device, /*non_blocking=*/true);
@@ -85,6 +87,7 @@ DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
 }
 
 at::Tensor DevicePatches::gather(const std::vector<int64_t>& rows) const {
+  if (holds_vectors()) return gather_vectors(rows);
   if (!device_.is_cpu()) return gather_on_device(rows);
   if (dtype_ == at::kDouble) return gather_on_host<double>(rows);
   return gather_on_host<float>(rows).to(dtype_);
@@ -125,6 +128,11 @@ at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const
     }
   });
   return patches;
+}
+
+at::Tensor DevicePatches::gather_vectors(const std::vector<int64_t>& rows) const {
+  const at::Tensor index = at::tensor(rows, at::kLong).to(pixels_.device());
+  return pixels_.index_select(0, index).to(device_, dtype_);
 }
 
 at::Tensor DevicePatches::gather_on_device(const std::vector<int64_t>& rows) const {

@@ -159,6 +159,17 @@ Window patch_window(const Grid& grid, int64_t index) {
   return {x, y, x + grid.patch_width, y + grid.patch_height};
 }
 
+std::vector<int64_t> choose_kept(int64_t n, uint64_t sample, const LoaderOptions& options) {
+  if (options.training) {
+    RandomStream drop(static_cast<uint64_t>(options.seed), Purpose::kDrop,
+                      static_cast<uint64_t>(options.epoch), sample);
+    return drop.choose(n, kept_patches(options.drop.ratio, n, options.salient));
+  }
+  std::vector<int64_t> all(static_cast<size_t>(n));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
 Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
              int64_t occurrence) {
   const Picture& entry = dataset.pictures()[picture];
@@ -188,12 +199,8 @@ Cut plan_cut(HostBag bag, const LoaderOptions& options) {
   }
   cut.grid = make_grid(options.data, shown_size(cut.placement, cut.resized));
   const int64_t n = cut.grid.size();
-  if (!options.training) {
-    cut.bag.index.resize(static_cast<size_t>(n));
-    std::iota(cut.bag.index.begin(), cut.bag.index.end(), 0);
-  } else {
-    RandomStream drop(seed, Purpose::kDrop, epoch, cut.bag.sample);
-    cut.bag.index = drop.choose(n, kept_patches(options.drop.ratio, n, options.salient));
+  cut.bag.index = choose_kept(n, cut.bag.sample, options);
+  if (options.training) {
     RandomStream erase(seed, Purpose::kErase, epoch, cut.bag.sample);
     cut.erased = draw_erased(erase, options, shown_size(cut.placement, cut.resized), cut.grid,
                              cut.bag.index);

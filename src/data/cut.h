@@ -35,6 +35,9 @@ struct Cut {
   std::vector<Window> erased;  // none, or one a kept patch, in its own pixels; empty: all zeros
 };
 
+// Which of a bag's n patches are kept, ascending: in training those that the drop leaves, else all.
+std::vector<int64_t> choose_kept(int64_t n, uint64_t sample, const LoaderOptions& options);
+
 // The rectangle of the augmented picture that a patch of the grid shows.
 Window patch_window(const Grid& grid, int64_t index);
 

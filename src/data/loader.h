@@ -1,4 +1,5 @@
-// Reads, decodes and cuts ahead of the training, in threads. The only producer of HostBatch.
+// Reads, decodes and cuts ahead of the training, in threads. With vectors.h, which serves bags that
+// are in no data set, the only producer of HostBatch.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ struct LoaderOptions {
   DataOptions data;
   AugmentOptions augment;
   DropOptions drop;
-  bool training = true;  // false: no augmentation, no drop
+  bool training = true;  // false: no augmentation, no drop; features know no augmentation
   int64_t salient = 0;   // M, for the number of kept patches
   int64_t seed = 0;
   int64_t epoch = 0;

@@ -16,6 +16,8 @@ struct EncoderOptions {
   std::string weights = "";        // .safetensors with the encoder's names; "": random
   bool frozen = false;
   double learning_rate_scale = 1.0;
+  int64_t width_in = 0;  // of kind "features": width of a vector; 0: the store's, resolved at the
+                         // start
 };
 
 struct GatedAttentionOptions {

@@ -17,7 +17,10 @@ template <typename Factory>
 using Table = std::vector<std::pair<std::string, Factory>>;
 
 Table<EncoderFactory> encoder_table() {
-  return {{"resnet18", make_resnet18}, {"resnet50", make_resnet50}, {"tiny", make_tiny}};
+  return {{"resnet18", make_resnet18},
+          {"resnet50", make_resnet50},
+          {"tiny", make_tiny},
+          {"features", make_features}};
 }
 
 Table<AggregatorFactory> aggregator_table() {

@@ -331,16 +331,18 @@ void Trainer::stop() {
 }
 
 void Trainer::draw_maps(const Evaluation& evaluation, int64_t epoch) const {
-  if (session_.world.rank() != 0 || session_.config.report.maps_per_epoch == 0) return;
+  const config::Config& config = session_.config;
+  if (session_.world.rank() != 0 || config.report.maps_per_epoch == 0) return;
+  if (reads_vectors(config)) return;
   session_.watchdog.phase("maps");
   const auto count = std::min<size_t>(evaluation.predictions.size(),
-                                      static_cast<size_t>(session_.config.report.maps_per_epoch));
+                                      static_cast<size_t>(config.report.maps_per_epoch));
   const std::filesystem::path folder =
       session_.folder.maps() / fmt::format("epoch-{:04}", epoch + 1);
   for (size_t i = 0; i < count; ++i) {
     const size_t chosen = i * evaluation.predictions.size() / count;
     try {
-      write_map(folder, session_.config, session_.dataset, evaluation.predictions[chosen]);
+      write_map(folder, config, session_.dataset, evaluation.predictions[chosen]);
     } catch (const Error& error) {
       log::warning("a map could not be drawn: {}", error.what());
     }

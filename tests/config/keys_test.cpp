@@ -73,6 +73,7 @@ const std::map<std::string, Example> kExamples = {
     {"encoder.weights", {"\"w.safetensors\"", {"1", "true"}}},
     {"encoder.frozen", {"true", {"1", "\"x\""}}},
     {"encoder.learning_rate_scale", {"0.1", {"-1", "true"}}},
+    {"encoder.features.width_in", {"1024", {"-1", "70000", "true"}}},
     {"aggregator.kind", {"\"cross_attention\"", {"\"sum\"", "1"}}},
     {"aggregator.tokens", {"2", {"-1", "true"}}},
     {"aggregator.mlp_layers", {"3", {"0", "17", "1.5"}}},
@@ -213,7 +214,7 @@ TEST(Keys, ForeseenValuesAreRefusedByNameAndListed) {
   const std::vector<std::string> listed = unsupported();
   for (const auto& [key, _] : kPlanned) EXPECT_THAT(listed, testing::Contains(key));
   const std::vector<std::pair<std::string, std::string>> values = {
-      {"training.precision", "bf16"}, {"training.precision", "auto"}, {"encoder.kind", "features"},
+      {"training.precision", "bf16"}, {"training.precision", "auto"},
       {"task.kind", "regression"},    {"task.kind", "ordinal"},       {"task.kind", "survival"}};
   for (const auto& [key, value] : values) {
     EXPECT_THAT(listed, testing::Contains(fmt::format("{} = \"{}\"", key, value)));
