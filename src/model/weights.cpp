@@ -40,6 +40,13 @@ at::ScalarType dtype_of(const std::string& name, const std::string& tensor,
       fmt::format("{}: tensor '{}' is of type {}, which is not read", path.string(), tensor, name));
 }
 
+// "3 (a, b and c)"; a short list needs no count.
+std::string counted(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 6;
+  if (names.size() <= kShown) return join_words(names);
+  return fmt::format("{} ({})", names.size(), join_words(names, kShown));
+}
+
 std::string shape_text(const at::Tensor& tensor) {
   return fmt::format("({})", fmt::join(tensor.sizes(), ", "));
 }
@@ -81,7 +88,10 @@ void write_weights(const std::filesystem::path& path, const std::vector<NamedTen
 void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
                const std::filesystem::path& path, bool partial) {
   std::map<std::string, at::Tensor> given;
-  for (const NamedTensor& named : from.tensors) given[named.name] = named.tensor;
+  for (const NamedTensor& named : from.tensors) {
+    if (given.emplace(named.name, named.tensor).second) continue;
+    throw DataError(fmt::format("{} holds '{}' twice{}", path.string(), named.name, from.remark));
+  }
   std::vector<std::string> missing;
   std::vector<std::string> misshapen;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;
@@ -102,12 +112,12 @@ void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
   for (const auto& [name, tensor] : given) unexpected.push_back(name);
 
   std::vector<std::string> faults;
-  if (!missing.empty()) faults.push_back("missing " + join_words(missing));
-  if (!unexpected.empty()) faults.push_back("unexpected " + join_words(unexpected));
-  if (!misshapen.empty()) faults.push_back("of another shape: " + join_words(misshapen));
+  if (!missing.empty()) faults.push_back("missing " + counted(missing));
+  if (!unexpected.empty()) faults.push_back("unexpected " + counted(unexpected));
+  if (!misshapen.empty()) faults.push_back("of another shape: " + counted(misshapen));
   if (!faults.empty()) {
-    throw DataError(
-        fmt::format("{} does not hold these weights: {}", path.string(), fmt::join(faults, "; ")));
+    throw DataError(fmt::format("{} does not hold these weights: {}{}", path.string(),
+                                fmt::join(faults, "; "), from.remark));
   }
   const c10::NoGradGuard no_grad;
   for (auto& [target, source] : copies) target.copy_(source);

@@ -15,6 +15,7 @@ namespace dbps::model {
 struct WeightsFile {
   std::vector<NamedTensor> tensors;  // on the CPU, as stored
   std::map<std::string, std::string> metadata;
+  std::string remark = "";  // what errors add to the file's name
 };
 
 // Throws DataError naming the file and tensor.
@@ -24,7 +25,8 @@ void write_weights(const std::filesystem::path& path, const std::vector<NamedTen
                    const std::map<std::string, std::string>& metadata);
 
 // Copies `from` into `into` by name. Throws DataError listing names missing, unexpected and of
-// another shape, with `path` at its start; nothing is copied then. `partial` lets missing ones be.
+// another shape (long lists cut short, with their counts), with `path` at its start; nothing is
+// copied then. `partial` lets missing ones be.
 void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
                const std::filesystem::path& path, bool partial = false);
 
