@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "model/projector.h"
+#include "model/published_weights.h"
 #include "model/recognize.h"
 #include "model/upstream_names.h"
 
@@ -131,11 +132,16 @@ void load_model(const std::vector<NamedTensor>& model, const WeightsFile& file,
 
 void load_encoder(Encoder& encoder, const std::filesystem::path& path) {
   const EncoderSpec& spec = encoder.spec();
-  WeightsFile part = read_model_weights(path);
-  part.tensors = encoder_part(part.tensors, spec);
   std::vector<NamedTensor> into = encoder.parameters().parameters();
   const std::vector<NamedTensor>& buffers = encoder.parameters().buffers();
   into.insert(into.end(), buffers.begin(), buffers.end());
+  if (!std::filesystem::exists(path)) {
+    const std::string where = where_published(recognize(names_in(into)));
+    throw DataError(fmt::format("encoder.weights: there is no file {}{}{}", path.string(),
+                                where.empty() ? "" : "; ", where));
+  }
+  WeightsFile part = read_model_weights(path);
+  part.tensors = encoder_part(part.tensors, spec);
   refuse_other_network(into, part.tensors, path);
 
   const auto removed = std::erase_if(part.tensors, [&](const NamedTensor& named) {

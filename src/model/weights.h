@@ -1,4 +1,4 @@
-// Tensors in safetensors files.
+// Tensors in files: safetensors, which are also written, and PyTorch's .pth.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +18,8 @@ struct WeightsFile {
   std::string remark = "";  // what errors add to the file's name
 };
 
-// Throws DataError naming the file and tensor.
+// Either format, told by the file's content; a .pth has no metadata, and its tensors that share
+// memory there share it here. Throws DataError naming the file and tensor.
 WeightsFile read_weights(const std::filesystem::path& path);
 // Whole or absent. Tensors are copied to the CPU.
 void write_weights(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,

@@ -197,6 +197,15 @@ TEST_F(ModelWeights, AnotherNetworkIsNamedInsteadOfItsTensors) {
   EXPECT_EQ(recognize({"weight"}), "");
 }
 
+TEST_F(ModelWeights, AMissingFileSaysWhereToGetOne) {
+  ModelOptions options = whole_model("resnet50", /*stages=*/1);
+  options.encoder.weights = (folder_.path() / "no.pth").string();
+  EXPECT_THAT([&] { drawn(options, 4); },
+              ThrowsMessage<DataError>(
+                  AllOf(HasSubstr("no.pth"), HasSubstr("resnet50-0676ba61.pth"),
+                        HasSubstr("resnet50-11ad3fa6.pth"), HasSubstr("SHA-256 11ad3fa6"))));
+}
+
 TEST_F(ModelWeights, LongListsAreCutShortWithTheirCounts) {
   Model model = drawn(whole_model("resnet18", /*stages=*/2), 3);
   std::vector<NamedTensor> tensors = exported(model.tensors(), Names::kUpstream);
