@@ -223,7 +223,8 @@ class Runner:
             return
         csv = run.folder / f"predictions-test-{which}.csv"
         out = self._program(run, ["--json", "eval", str(run.folder), "--split", "test",
-                                  "--checkpoint", which, "--output", str(csv)])
+                                  "--checkpoint", which, "--output", str(csv), "--set",
+                                  f"distributed.threads={run.resolved_threads()}"])
         if not run.problem:
             write_whole(target, json.dumps(json.loads(out)) + "\n")
 
