@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 
-from paper import figures, page, slurm
+from paper import curves, figures, page, slurm
 from paper import rows as paper_rows
 from paper.runs import Refused, Run, Runner, STOPPED, missing_data, write_whole
 
@@ -123,12 +123,14 @@ def write_tables(options, planned):
         base = next((result for result in results if result.row is base_row), None)
         folder = options.output / f"{options.table}-{data}"
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "table.md",
-                    page.markdown(options.table, data, results, base, options.seeds))
-        write_whole(folder / "table.html",
-                    page.page(options.table, data, results, base, options.seeds))
-        print(folder / "table.md")
-        print(folder / "table.html")
+        svg = curves.svg(results, "accuracy, %") if options.table == "fig3" else ""
+        table = (options.table, data, results, base, options.seeds)
+        files = {"table.md": page.markdown(*table, "curves.svg" if svg else ""),
+                 "table.html": page.page(*table, svg), "curves.svg": svg}
+        for name, text in files.items():
+            if text:
+                write_whole(folder / name, text)
+                print(folder / name)
 
 
 def run_all(options, planned, runs):

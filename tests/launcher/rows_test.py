@@ -25,8 +25,8 @@ SETTINGS = {
     "traffic_signs": (1200, 1600, 100, 192, 32, "resnet18", 4),
     "camelyon16": (0, 0, 0, 0, 5000, "features", 1),
     "megapixel_mnist": (1500, 1500, 50, 900, 100, "resnet18", None),
-    "demo": (256, 256, 32, 64, 64, "tiny", 5),
-    "demo_lone": (256, 256, 32, 64, 64, "tiny", 5),
+    "demo": (256, 256, 32, 64, 16, "tiny", 5),
+    "demo_lone": (256, 256, 32, 64, 16, "tiny", 5),
 }
 DEMO_M_S = (6, 12)
 ENCODER_PARAMETERS = {"resnet18": 11_176_512, "resnet50": 23_508_032}
