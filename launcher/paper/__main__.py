@@ -18,17 +18,17 @@ EXAMPLES = """examples:
   launcher/reproduce table1 --data cqu_bpdd --seeds 3 --set data.store=/data/cqu_store
   launcher/reproduce table1 --data ddr --seeds 3 --print-slurm > ddr.sbatch
 
-A run is a folder DIR/<data>-<method>-...-seed<k>, as `dbps train` writes it. The same command goes on
-where it stopped, by Ctrl-C too: finished runs are not done again, tables share runs of equal settings.
-The table is DIR/<table>-<data>/table.md and table.html. Exit codes: 0 all rows done, 64 wrong command,
-65 data not here, 70 a run failed, 75 stopped and resumable."""
+A run is a folder DIR/<data>-<method>-...-seed<k>, as `dbps train` writes it. The same command goes
+on where it stopped, by Ctrl-C too: finished runs are not done again, tables share runs of equal
+settings. The table is DIR/<table>-<data>/table.md and table.html. Exit codes: 0 all done, 64 wrong
+command, 65 data not here, 70 a run failed, 75 stopped and resumable."""
 
 
 def arguments():
     parser = argparse.ArgumentParser(
         prog="launcher/reproduce", epilog=EXAMPLES,
-        description="Run the rows of a table of the paper, and write what they reach beside what the "
-                    "paper prints.", formatter_class=argparse.RawDescriptionHelpFormatter)
+        description="Run the rows of a table of the paper, and write what they reach beside what "
+                    "the paper prints.", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", metavar="TABLE", choices=paper_rows.TABLES,
                         help=" | ".join(paper_rows.TABLES))
     parser.add_argument("--data", metavar="NAME",
@@ -37,7 +37,7 @@ def arguments():
     parser.add_argument("--seeds", type=positive, default=1, metavar="K",
                         help="seeds 0 .. K-1 of each row; default 1")
     parser.add_argument("--only", default="", metavar="TEXT",
-                        help="run only runs whose name (--list) holds TEXT; the table shows all rows")
+                        help="run only runs whose name (--list) holds TEXT; the table shows all")
     parser.add_argument("--list", action="store_true", help="the rows, their settings and how far "
                                                             "they are; runs nothing")
     parser.add_argument("--print-slurm", action="store_true",
@@ -47,7 +47,7 @@ def arguments():
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/reproduce"),
                         metavar="DIR", help="default runs/reproduce")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="table.key=value for every run, over configuration and row (repeatable)")
+                        help="table.key=value for every run, over file and row (repeatable)")
     return parser
 
 

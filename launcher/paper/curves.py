@@ -19,7 +19,8 @@ STYLE = """
 .curves .grid { stroke: var(--rule); } .curves .base { stroke: var(--soft); stroke-dasharray: 4 4; }
 .curves .line { fill: none; stroke: currentColor; stroke-width: 2; }
 .curves .bar { stroke: currentColor; stroke-width: 1.3; } .curves .dot { fill: currentColor; }
-.curves .c0 { color: var(--s0); } .curves .c1 { color: var(--s1); } .curves .c2 { color: var(--s2); }
+.curves .c0 { color: var(--s0); } .curves .c1 { color: var(--s1); }
+.curves .c2 { color: var(--s2); }
 """
 
 
@@ -63,10 +64,11 @@ class Axes:
             parts.append(f'<text x="{self.x(ratio):.1f}" y="{HEIGHT - BOTTOM + 20}" '
                          f'text-anchor="middle">{ratio:g}</text>')
         middle = (LEFT + WIDTH - RIGHT) / 2
-        parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">r: share dropped or '
-                     "erased in training</text>")
-        parts.append(f'<text x="16" y="{(TOP + HEIGHT - BOTTOM) / 2}" text-anchor="middle" '
-                     f'transform="rotate(-90 16 {(TOP + HEIGHT - BOTTOM) / 2})">{label}</text>')
+        parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">'
+                     "r: share dropped or erased in training</text>")
+        middle = (TOP + HEIGHT - BOTTOM) / 2
+        parts.append(f'<text x="16" y="{middle}" text-anchor="middle" '
+                     f'transform="rotate(-90 16 {middle})">{label}</text>')
         return parts
 
 
@@ -111,8 +113,9 @@ def svg(results, label):
         if name in curves:
             points = ([(0.0, start)] if start else []) + sorted(curves[name], key=lambda p: p[0])
             parts += curve(axes, index, name, points)
-    return (f'<svg class="curves" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-            f'role="img" aria-label="{label} over the share dropped or erased">\n'
+    return (f'<svg class="curves" xmlns="http://www.w3.org/2000/svg" '
+            f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+            f'aria-label="{label} over the share dropped or erased">\n'
             f"<style>{STYLE}</style>\n"
             f'<rect class="sheet" width="{WIDTH}" height="{HEIGHT}" rx="8"/>\n'
             + "\n".join(parts) + "\n</svg>\n")

@@ -33,7 +33,7 @@ th, td { padding: 7px 14px; border-bottom: 1px solid var(--rule); text-align: ri
 th { color: var(--soft); font-weight: 550; }
 thead th { vertical-align: bottom; }
 tbody th, th:first-child { text-align: left; padding-left: 0; }
-tbody th { color: var(--ink); font-weight: 500; min-width: 16em; }
+tbody th { color: var(--ink); font-weight: 500; min-width: 19em; }
 td { white-space: nowrap; }
 td.words { white-space: normal; text-align: left; color: var(--soft); min-width: 14em; }
 ul { margin: 24px 0 0; padding-left: 1.2em; color: var(--soft); font-size: 14px; max-width: 90ch; }
@@ -119,13 +119,13 @@ def notes(rows, baseline, results):
     """What a reader must know to read the figures, a sentence or two each."""
     row = rows[0]
     words = [
-        "Ours: the test split, with the checkpoint that validation chose; the test split is seen by "
-        "no choice. Last epoch: the same with the last checkpoint. The paper does not say over how "
+        "Ours: the test split, with the checkpoint that validation chose; no choice sees the test "
+        "split. Last epoch: the same with the last checkpoint. The paper does not say over how "
         "many runs its figures are, and its released code picks the best epoch on the test set.",
         "sd: over seeds, of one run. A difference is taken seed by seed, on the same split; the "
         "interval in brackets is that of its mean by Student's t, and says nothing of other data.",
-        "ms: the median training batch of 16, the first left out, waiting for pictures not counted, "
-        "on the machine of the run; the paper names no GPU.",
+        "ms: the median training batch of 16, the first left out, waiting for pictures not "
+        "counted, on the machine of the run; the paper names no GPU.",
     ]
     if any(result.device() == "cpu" for result in results):
         words.append("Peaks marked (CPU) are bytes of tensors on the host, not of a GPU.")
@@ -145,6 +145,9 @@ def notes(rows, baseline, results):
         encoder = paper_rows.read_config(row.config)["encoder"]
         words.append(f"The encoder starts from {encoder.get('weights') or 'random weights'} unless "
                      "--set said otherwise, and is trained.")
+    if row.table == "table3":
+        words.append("The paper's time and peak (as printed, MB) are of inference at batch 16; "
+                     "ours are of training.")
     for problem in dict.fromkeys(result.problem for result in results if result.absent):
         words.append(f"Not run: {problem}.")
     if baseline is not None:

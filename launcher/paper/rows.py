@@ -1,8 +1,8 @@
 """The rows of the paper's tables, and what each asks of this program.
 
 datasets/paper_tables.csv holds the rows as printed. A row becomes overrides ("table.key=value") of
-its data set's configuration, configs/<data>.toml; what the configuration says already (sizes, rates,
-encoder) is not repeated here.
+its data set's configuration, configs/<data>.toml; what that says already (sizes, rates, encoder) is
+not repeated here.
 """
 
 import csv
@@ -183,7 +183,8 @@ def patches_of(data):
     if data in ALL_PATCHES:
         return ALL_PATCHES[data]
     options = read_config(f"configs/{DEMO_CONFIGS.get(data, data)}.toml")["data"]
-    return (options["height"] // options["patch_size"]) * (options["width"] // options["patch_size"])
+    patch = options["patch_size"]
+    return (options["height"] // patch) * (options["width"] // patch)
 
 
 def whole(text):

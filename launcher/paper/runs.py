@@ -81,8 +81,8 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(self.settings(), indent=1) + "\n")
         elif json.loads(path.read_text()) != self.settings():
-            raise Refused(f"{self.folder} was begun with other settings ({path.name} there): remove "
-                          "it, or give another --output")
+            raise Refused(f"{self.folder} was begun with other settings ({path.name} there): "
+                          "remove it, or give another --output")
 
     def events(self, *kinds):
         path = self.folder / "metrics.jsonl"

@@ -1,4 +1,4 @@
-"""The Slurm array that trains what is left of a table: an array task a run, by slurm/train.sbatch."""
+"""The Slurm array that trains what is left of a table: a task a run, by slurm/train.sbatch."""
 
 import shlex
 
@@ -7,8 +7,8 @@ def array_script(options, runs):
     left = [run for run in runs if not run.trained()]
     lines = [
         "#!/usr/bin/env bash",
-        f"# {options.table}: {len(left)} runs to train. From the clone: sbatch THIS_FILE; afterwards",
-        f"# the same launcher/reproduce command without --print-slurm evaluates and writes the table.",
+        f"# {options.table}: {len(left)} runs to train. From the clone: sbatch THIS_FILE; then the",
+        "# same launcher/reproduce command without --print-slurm evaluates and writes the table.",
         "# What differs from site to site is in slurm/site.sh; ask here for what a run needs.",
         "#SBATCH --job-name=dbps-" + options.table,
         "#SBATCH --output=%x-%A_%a.out",
