@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -21,13 +22,19 @@ namespace fs = std::filesystem;
 constexpr const char* kHelp = R"(Makes the demo data: DIR/pictures and DIR/store, ingested from it.
 
 Each picture holds handwritten digits among distracting strokes; its class is the digit that occurs
-most. configs/demo.toml trains on it. --patches makes single digits, strokes and empty paper of the
-other five classes instead, which the demo's encoder was trained on beforehand. The same seed and
-options give the same pictures.
+most, which takes most digits of the picture to tell. With --question lone there is one digit only
+among the same strokes, and its class is asked: one patch decides. configs/demo.toml trains on
+either. --patches makes single digits, strokes and empty paper of the other five classes instead,
+which the demo's encoder was trained on beforehand. The same seed and options give the same
+pictures.
 
 Examples:
   dbps make-demo demo/ && dbps train configs/demo.toml --set data.store=demo/store
+  dbps make-demo lone/ --question lone
   dbps make-demo hard/ --canvas 512 --distractors 200 220 --seed 1)";
+
+const std::map<std::string, ingest::DemoQuestion> kQuestions = {
+    {"most", ingest::DemoQuestion::kMost}, {"lone", ingest::DemoQuestion::kLone}};
 
 struct Arguments {
   std::string folder;
@@ -90,11 +97,16 @@ void add_make_demo(CLI::App& app, Context& context) {
   app.add_option("--validation", options.validation, "Pictures to validate on")
       ->capture_default_str();
   app.add_option("--test", options.test, "Pictures to test on")->capture_default_str();
+  app.add_option("--question", options.question,
+                 "most: which class occurs most? lone: which class is the only digit of?")
+      ->transform(CLI::CheckedTransformer(kQuestions).description("most|lone"))
+      ->default_str("most");
   app.add_option("--classes", options.classes, "The digits that a picture may ask for")
       ->capture_default_str();
-  app.add_option("--digits", arguments->digits, "Least and most digits in a picture")
-      ->expected(2)
-      ->capture_default_str();
+  const CLI::Option* digits =
+      app.add_option("--digits", arguments->digits, "Least and most digits, with --question most")
+          ->expected(2)
+          ->capture_default_str();
   app.add_option("--distractors", arguments->distractors, "Least and most cells with strokes")
       ->expected(2)
       ->capture_default_str();
@@ -107,7 +119,12 @@ void add_make_demo(CLI::App& app, Context& context) {
   app.add_option("--patch-test", options.patch_test, "Patches to test on")->capture_default_str();
   app.add_option("--jobs", arguments->jobs, "Threads; 0: one a core")->capture_default_str();
   app.add_flag("--slides", arguments->slides, "Comes later");
-  app.callback([arguments, &context] { run(*arguments, context); });
+  app.callback([arguments, digits, &context] {
+    if (digits->count() > 0 && arguments->options.question == ingest::DemoQuestion::kLone) {
+      throw ConfigError("make-demo: --digits goes with --question most; `lone` has one digit");
+    }
+    run(*arguments, context);
+  });
 }
 
 }  // namespace dbps::launcher

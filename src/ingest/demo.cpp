@@ -54,7 +54,8 @@ Point draw_offset(RandomStream& random, double reach) {
 int times_of_label(int digits) { return (digits + 2) / 3 + 1; }
 int times_of_others(int digits) { return times_of_label(digits) - 2; }
 
-// How often each class appears: the label's as the rule says, the rest shared out by chance.
+// How often each class appears in a picture of `most`: the label's as the rule says, the rest
+// shared out by chance.
 std::vector<int> draw_counts(RandomStream& random, int digits, size_t num_classes, size_t label) {
   std::vector<int> counts(num_classes, 0);
   counts[label] = times_of_label(digits);
@@ -213,11 +214,14 @@ void check_demo_options(const DemoOptions& options) {
   require(0 <= options.distractors_min && options.distractors_min <= options.distractors_max,
           "the number of distractors must be a range from 0 upwards");
   const int64_t side = options.canvas / options.patch;
-  const int64_t things = int64_t{options.digits_max} + options.distractors_max;
-  require(things <= side * side,
+  const bool lone = options.question == DemoQuestion::kLone;
+  const int digits_max = lone ? 1 : options.digits_max;
+  require(int64_t{digits_max} + options.distractors_max <= side * side,
           fmt::format("{} digits and {} distractors do not fit into {} cells; take fewer or a "
                       "larger canvas",
-                      options.digits_max, options.distractors_max, side * side));
+                      digits_max, options.distractors_max, side * side));
+  check_look(options);
+  if (lone) return;
   const int others = static_cast<int>(options.classes.size()) - 1;
   for (int digits = options.digits_min; digits <= options.digits_max; ++digits) {
     const int rest = digits - times_of_label(digits);
@@ -226,7 +230,6 @@ void check_demo_options(const DemoOptions& options) {
                         "numbers of digits, or more classes",
                         digits, others + 1));
   }
-  check_look(options);
 }
 
 std::vector<int64_t> demo_digits(uint64_t seed, int label, DemoSplit split) {
@@ -259,7 +262,12 @@ DemoPicture draw_demo_picture(const DemoOptions& options, DemoSplit split, int64
     draw_strokes(random, options, centre, picture.image);
   }
   // Digits come last: what reaches over from a neighbouring cell must not cross them out.
-  const std::vector<int> counts = draw_counts(random, num_digits, options.classes.size(), label);
+  std::vector<int> counts(options.classes.size(), 0);
+  if (options.question == DemoQuestion::kLone) {
+    counts[label] = 1;
+  } else {
+    counts = draw_counts(random, num_digits, counts.size(), label);
+  }
   for (size_t c = 0; c < counts.size(); ++c) {
     for (int i = 0; i < counts[c]; ++i) {
       const int64_t cell = cells[next_cell++];

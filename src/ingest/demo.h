@@ -1,10 +1,14 @@
-// The demo data: pictures that ask which digit class occurs most, and single patches to train an
-// encoder on beforehand.
+// The demo data: pictures that ask for a digit class, and single patches to train an encoder on
+// beforehand.
 //
-// A picture holds digits of several classes and many distractor strokes, each in a cell of its own.
-// With K digits the label's class appears ceil(K/3) + 1 times and every other at most that less 2,
-// so that reading the label takes most digits of the picture. Handwritten digits come from
-// datasets/demo; they are split 60/20/20 within each class first, so no digit is in two splits.
+// A picture holds digits and many distractor strokes, each in a cell of its own. What it asks:
+//   most  which class occurs most? With K digits the label's class appears ceil(K/3) + 1 times and
+//         every other at most that less 2, so that reading the label takes most digits of the
+//         picture.
+//   lone  which class is the only digit of? One patch decides. Paper and strokes are those of the
+//         picture of `most` with the same options, split and index.
+// Handwritten digits come from datasets/demo; they are split 60/20/20 within each class first, so
+// no digit is in two splits.
 //
 // All randomness is owned by (seed, split, index): neither threads nor order change a picture.
 #pragma once
@@ -24,8 +28,11 @@ struct DemoRange {
   double high;
 };
 
+enum class DemoQuestion { kMost, kLone };
+
 struct DemoOptions {
   uint64_t seed = 0;
+  DemoQuestion question = DemoQuestion::kMost;
 
   // Pictures.
   int canvas = 256;  // side of a picture, pixels; a multiple of patch
@@ -34,7 +41,7 @@ struct DemoOptions {
   int validation = 400;
   int test = 400;
   std::vector<int> classes = {0, 1, 2, 4, 7};
-  int digits_min = 4;  // digits a picture, uniform
+  int digits_min = 4;  // digits a picture of `most`, uniform
   int digits_max = 12;
   int distractors_min = 40;  // cells with strokes a picture, uniform
   int distractors_max = 48;
