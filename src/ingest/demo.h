@@ -15,11 +15,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "image/image.h"
+#include "ingest/made_folder.h"
 
 namespace dbps::ingest {
 
@@ -91,15 +91,12 @@ DemoPicture draw_demo_picture(const DemoOptions& options, DemoSplit split, int64
 // One patch x patch picture; as above.
 DemoPicture draw_demo_patch(const DemoOptions& options, DemoSplit split, int64_t index);
 
-// Called with pictures done and to do, by one thread at a time.
-using DemoProgress = std::function<void(int64_t done, int64_t total)>;
-
 // Write folder/{train,val,test}/<label>/<index>.png on `jobs` threads: whole, or no folder at all.
 // A split of 0 pictures has no folder. Throw ConfigError for impossible options and where the
 // folder holds something already, RuntimeFault where it cannot be written.
 void make_demo_pictures(const DemoOptions& options, const std::filesystem::path& folder, int jobs,
-                        const DemoProgress& progress = {});
+                        const MakingProgress& progress = {});
 void make_demo_patches(const DemoOptions& options, const std::filesystem::path& folder, int jobs,
-                       const DemoProgress& progress = {});
+                       const MakingProgress& progress = {});
 
 }  // namespace dbps::ingest
