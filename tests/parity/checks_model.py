@@ -8,9 +8,18 @@ import settings
 from harness import SEEDS, Case, ParityTest
 from ledger import LEDGER
 
-ENCODERS = (settings.R18, settings.R18.but(name="resnet18-64", patch=64), settings.R50, settings.GREY)
-AGGREGATORS = (settings.R18, settings.R18.but(name="single", single=True), settings.GREY,
-               settings.TASKS.but(position=True))
+ENCODERS = (
+    settings.R18,
+    settings.R18.but(name="resnet18-64", patch=64),
+    settings.R50,
+    settings.GREY,
+)
+AGGREGATORS = (
+    settings.R18,
+    settings.R18.but(name="single", single=True),
+    settings.GREY,
+    settings.TASKS.but(position=True),
+)
 
 
 def draw_patches(setting, seed, count=None):
@@ -65,15 +74,19 @@ class Encoders(ModelTest):
                 torch.nn.init.uniform_(norm.bias)
                 steps = [torch.randn(shape) * (1 + i) + i for i in range(3)]
                 name = f"layer-{'x'.join(map(str, shape))}-seed{seed}"
-                tensors = {f"bn.{k}": v.clone() for k, v in norm.state_dict().items() if "num_" not in k}
+                tensors = {
+                    f"bn.{k}": v.clone() for k, v in norm.state_dict().items() if "num_" not in k
+                }
                 tensors.update({f"step.{i}": step for i, step in enumerate(steps)})
                 cases.append(Case(name, {}, tensors))
                 expected[name] = self.train_and_evaluate(norm, steps)
-                expected[name].update({f"buffer.bn.{k}": v for k, v in norm.named_buffers() if "num_" not in k})
+                expected[name].update(
+                    {f"buffer.bn.{k}": v for k, v in norm.named_buffers() if "num_" not in k}
+                )
         self.compare(5, "batch_norm", cases, expected)
 
     def test_05_whole_encoders(self):
-        """In fp64: in fp32 a batch of a few single pixels magnifies the last bits layer by layer."""
+        """In fp64: in fp32 a batch of a few single pixels magnifies the last bits a layer."""
         cases, expected = [], {}
         for seed in SEEDS:
             for setting in (settings.R18, settings.R50, settings.GREY):
@@ -81,10 +94,17 @@ class Encoders(ModelTest):
                 net, parameters = self.make(setting, seed)
                 steps = [draw_patches(setting, 7 * seed + i, 6)[1] for i in range(3)]
                 name = f"{setting.name}-seed{seed}"
-                cases.append(Case(name, parameters, {f"step.{i}": step for i, step in enumerate(steps)}))
+                cases.append(
+                    Case(name, parameters, {f"step.{i}": step for i, step in enumerate(steps)})
+                )
                 expected[name] = self.train_and_evaluate(net.encoder, steps)
-                expected[name].update({f"buffer.{names.program_name(f'encoder.{k}')}": v
-                                       for k, v in net.encoder.named_buffers() if "num_" not in k})
+                expected[name].update(
+                    {
+                        f"buffer.{names.program_name(f'encoder.{k}')}": v
+                        for k, v in net.encoder.named_buffers()
+                        if "num_" not in k
+                    }
+                )
         self.compare(5, "encoder_training", cases, expected)
 
     def test_06_projector(self):
@@ -96,16 +116,28 @@ class Encoders(ModelTest):
                 steps = [torch.randn(rows, features) * (1 + i) + i for i in range(3)]
                 torch.nn.init.uniform_(projector[2].weight)
                 torch.nn.init.uniform_(projector[2].bias)
-                tensors = {f"projector.linear.{k}": v.clone() for k, v in projector[1].state_dict().items()}
-                tensors.update({f"projector.bn.{k}": v.clone()
-                                for k, v in projector[2].state_dict().items() if "num_" not in k})
+                tensors = {
+                    f"projector.linear.{k}": v.clone() for k, v in projector[1].state_dict().items()
+                }
+                tensors.update(
+                    {
+                        f"projector.bn.{k}": v.clone()
+                        for k, v in projector[2].state_dict().items()
+                        if "num_" not in k
+                    }
+                )
                 tensors.update({f"step.{i}": step for i, step in enumerate(steps)})
                 name = f"{features}-to-{width}-seed{seed}"
                 cases.append(Case(name, {}, tensors))
                 expected[name] = self.train_and_evaluate(projector, steps)
                 expected[name]["folded"] = expected[name]["evaluated"]
-                expected[name].update({f"buffer.projector.bn.{k}": v
-                                       for k, v in projector[2].named_buffers() if "num_" not in k})
+                expected[name].update(
+                    {
+                        f"buffer.projector.bn.{k}": v
+                        for k, v in projector[2].named_buffers()
+                        if "num_" not in k
+                    }
+                )
         self.compare(6, "projector", cases, expected)
 
     def compare(self, check, probed, cases, expected):
@@ -125,7 +157,11 @@ class Aggregators(ModelTest):
                 with torch.no_grad():
                     rows = net.encoder(draw_patches(setting, seed)[1])
                     places = torch.randperm(setting.n)
-                    placed = rows + reference.sinusoid(places, setting.width).to(rows) if setting.position else rows
+                    placed = (
+                        rows + reference.sinusoid(places, setting.width).to(rows)
+                        if setting.position
+                        else rows
+                    )
                     logits = net.transf.logits(placed)
                 name = f"{setting.name}-seed{seed}"
                 cases.append(Case(name, parameters, {"embeddings": rows, "places": places}))
@@ -139,9 +175,11 @@ class Aggregators(ModelTest):
     def rows(self, setting, seed):
         """Embeddings of two bags, those kept of them, and where they lay."""
         torch.manual_seed(seed)
-        salient, sub_salient = torch.randn(2, setting.m, setting.width), torch.randn(2, setting.s, setting.width)
-        places = torch.stack([torch.randperm(setting.n)[:setting.m + setting.s] for _ in range(2)])
-        return salient, sub_salient, places[:, :setting.m], places[:, setting.m:]
+        salient, sub_salient = torch.randn(2, setting.m, setting.width), torch.randn(
+            2, setting.s, setting.width
+        )
+        places = torch.stack([torch.randperm(setting.n)[: setting.m + setting.s] for _ in range(2)])
+        return salient, sub_salient, places[:, : setting.m], places[:, setting.m :]
 
     def test_09_dual_attention(self):
         cases, expected = [], {}
@@ -159,11 +197,16 @@ class Aggregators(ModelTest):
                     cases.append(Case(name, dict(parameters, parts=parts), tensors))
                     if setting.position:
                         salient = salient + reference.sinusoid(m_places, setting.width).to(salient)
-                        sub_salient = sub_salient + reference.sinusoid(s_places, setting.width).to(salient)
+                        sub_salient = sub_salient + reference.sinusoid(s_places, setting.width).to(
+                            salient
+                        )
                     with torch.no_grad():
                         if dual:
                             outcome = net.transf.dual(salient, sub_salient if recycled else None)
-                            expected[name] = {"tokens": outcome["z_prime"], **(outcome if parts else {})}
+                            expected[name] = {
+                                "tokens": outcome["z_prime"],
+                                **(outcome if parts else {}),
+                            }
                         else:
                             rows = torch.cat((salient, sub_salient), 1) if recycled else salient
                             expected[name] = {"tokens": net.transf.single(rows)}
@@ -175,14 +218,25 @@ class Aggregators(ModelTest):
 
 
 class Gradients(ModelTest):
-    SETTINGS = (settings.R18.but(patch=64), settings.R50.but(patch=64), settings.GREY, settings.TASKS,
-                settings.TASKS.but(name="single", single=True, rule="joint"),
-                settings.TASKS.but(name="placed", position=True, rule="global"))
+    """In fp32 a ReLU whose input lies within rounding of 0 may open on one side only, which shows
+    in the gradients below it. So they are held in fp64; in fp32 what misses is excused, and
+    counted, where the same case agrees in fp64. ResNet-50 on so few patches does not meet itself
+    in fp32 (the reference's own gradients in fp32 and fp64 differ by a tenth): fp64 alone."""
 
-    def test_10_gradients(self):
+    SETTINGS = (
+        settings.R18.but(patch=64),
+        settings.GREY,
+        settings.TASKS,
+        settings.TASKS.but(name="single", single=True, rule="joint"),
+        settings.TASKS.but(name="placed", position=True, rule="global"),
+    )
+    SAME = 1e-8  # of fp64
+
+    def cases(self, chosen):
+        """The cases of some settings, and the reference's gradients by name."""
         cases, expected = [], {}
         for seed in SEEDS:
-            for setting in self.SETTINGS:
+            for setting in chosen:
                 net, parameters = self.make(setting, seed)
                 pixels, patches = zip(*(draw_patches(setting, 20 * seed + b) for b in range(2)))
                 labels = draw_labels(setting.tasks, 2, seed)
@@ -191,31 +245,74 @@ class Gradients(ModelTest):
                 cases.append(Case(name, parameters, dict(tensors, pixels=torch.stack(pixels))))
                 net.train()
                 net(torch.stack(patches))
-                value = reference.loss(net.logits, labels, net.kinds, setting.epsilon, from_logits=True)
+                value = reference.loss(
+                    net.logits, labels, net.kinds, setting.epsilon, from_logits=True
+                )
                 value.backward()
-                expected[name] = {names.program_name(k): torch.zeros_like(p) if p.grad is None else p.grad
-                                  for k, p in net.named_parameters()}
+                expected[name] = {
+                    names.program_name(k): torch.zeros_like(p) if p.grad is None else p.grad
+                    for k, p in net.named_parameters()
+                }
+        return cases, expected
+
+    def gradients(self, chosen):
+        """Of each case: (tensor, ours, the reference's, what the difference is measured by)."""
+        cases, expected = self.cases(chosen)
         found = self.probe("gradients", cases)
-        for case in cases:
-            largest = max(gradient.abs().max().item() for gradient in expected[case.name].values())
-            for tensor, value in expected[case.name].items():
-                with self.subTest(case.name, tensor=tensor):
-                    # The gradient of a bias before BatchNorm is rounding alone.
-                    scale = max(value.abs().max().item(), 1e-3 * largest)
-                    LEDGER.compare(10, case.name, tensor, found[case.name]["gradient." + tensor], value, scale)
+        for case, gradients in expected.items():
+            largest = max(gradient.abs().max().item() for gradient in gradients.values())
+            # The gradient of a bias before BatchNorm is rounding alone.
+            yield case, [
+                (
+                    tensor,
+                    found[case]["gradient." + tensor],
+                    value,
+                    max(value.abs().max().item(), 1e-3 * largest),
+                )
+                for tensor, value in gradients.items()
+            ]
+
+    def test_10_gradients(self):
+        agreed = set()
+        wide = [
+            setting.but(precision="fp64")
+            for setting in (*self.SETTINGS, settings.R50.but(patch=64))
+        ]
+        for case, tensors in self.gradients(wide):
+            with self.subTest(case):
+                for tensor, ours, theirs, scale in tensors:
+                    LEDGER.compare(10, case, tensor, ours, theirs, scale)
+                if all(
+                    (ours - theirs).abs().max() <= self.SAME * scale
+                    for _, ours, theirs, scale in tensors
+                ):
+                    agreed.add(case)
+        for case, tensors in self.gradients(self.SETTINGS):
+            with self.subTest(case, precision="fp32"):
+                for tensor, ours, theirs, scale in tensors:
+                    LEDGER.compare("10b", case, tensor, ours, theirs, scale, excused=case in agreed)
 
     def test_10_nothing_flows_through_sub_salient_rows(self):
         cases, expected = [], {}
         for seed in SEEDS:
-            for setting in (settings.R18, settings.R18.but(name="single", single=True), settings.TASKS):
+            for setting in (
+                settings.R18,
+                settings.R18.but(name="single", single=True),
+                settings.TASKS,
+            ):
                 net, parameters = self.make(setting, seed)
                 torch.manual_seed(seed)
                 salient = torch.randn(2, setting.m, setting.width, requires_grad=True)
                 sub_salient = torch.randn(2, setting.s, setting.width, requires_grad=True)
                 cotangent = torch.randn(2, len(setting.tasks), setting.width)
                 name = f"{setting.name}-detached-seed{seed}"
-                cases.append(Case(name, parameters, {"salient": salient, "sub_salient": sub_salient,
-                                                     "cotangent": cotangent}))
+                cases.append(
+                    Case(
+                        name,
+                        parameters,
+                        {"salient": salient, "sub_salient": sub_salient, "cotangent": cotangent},
+                    )
+                )
                 if setting.single:
                     tokens = net.transf.single(torch.cat((salient, sub_salient.detach()), 1))
                 else:
@@ -226,9 +323,13 @@ class Gradients(ModelTest):
         found = self.probe("detachment", cases)
         for case in cases:
             with self.subTest(case.name):
-                LEDGER.compare(10, case.name, "salient", found[case.name]["salient"], expected[case.name])
+                LEDGER.compare(
+                    "10b", case.name, "salient", found[case.name]["salient"], expected[case.name]
+                )
                 through = found[case.name]["sub_salient"]
-                LEDGER.compare(10, case.name, "sub_salient", through, torch.zeros_like(through), tolerance=0)
+                LEDGER.compare(
+                    "10b", case.name, "sub_salient", through, torch.zeros_like(through), tolerance=0
+                )
 
 
 def draw_labels(tasks, count, seed):
@@ -237,5 +338,7 @@ def draw_labels(tasks, count, seed):
     labels = {}
     for name, kind, classes in tasks:
         shape = (count, classes) if kind == "multilabel" else (count,)
-        labels[name] = torch.randint(0, classes if kind == "multiclass" else 2, shape, generator=random)
+        labels[name] = torch.randint(
+            0, classes if kind == "multiclass" else 2, shape, generator=random
+        )
     return labels

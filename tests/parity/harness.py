@@ -32,20 +32,34 @@ class Case:
 
 def execute(command, timeout=3600):
     """Standard output; a failure shows what the program said."""
-    process = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False,
-                             timeout=timeout, env=ENVIRONMENT, stdin=subprocess.DEVNULL)
+    process = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+    )
     if process.returncode != 0:
-        raise AssertionError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n"
-                             f"{process.stderr[-2000:]}")
+        raise AssertionError(
+            f"{' '.join(map(str, command))} ended with {process.returncode}:\n"
+            f"{process.stderr[-2000:]}"
+        )
     return process.stdout
 
 
 def probe(folder, check, cases):
     """{case: {tensor: value}} of one run of the probe over all cases of a check."""
-    tensors = {f"{case.name}/{name}": value.detach().contiguous().clone()
-               for case in cases for name, value in case.tensors.items()}
+    tensors = {
+        f"{case.name}/{name}": value.detach().contiguous().clone()
+        for case in cases
+        for name, value in case.tensors.items()
+    }
     given, found = folder / f"{check}-in.safetensors", folder / f"{check}-out.safetensors"
-    safetensors.torch.save_file(tensors, given, {case.name: json.dumps(case.parameters) for case in cases})
+    safetensors.torch.save_file(
+        tensors, given, {case.name: json.dumps(case.parameters) for case in cases}
+    )
     execute([PROBE, check, given, found])
     results = {case.name: {} for case in cases}
     for name, value in safetensors.torch.load_file(found).items():

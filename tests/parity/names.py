@@ -27,5 +27,8 @@ def program_name(name):
 
 def to_program(state):
     """{name: contiguous tensor} without the counters of batches that the program has no use for."""
-    return {program_name(name): tensor.detach().contiguous()
-            for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    return {
+        program_name(name): tensor.detach().contiguous()
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }

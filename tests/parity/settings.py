@@ -1,4 +1,4 @@
-"""Models and selections in both vocabularies: the configuration's, and the reference's arguments."""
+"""Models and selections in both vocabularies: configuration keys, and the reference's arguments."""
 
 import copy
 import dataclasses
@@ -76,7 +76,9 @@ class Setting:
 
     def pixels(self, picture):
         """Its patches (N, C, p, p), uint8."""
-        return reference.cut_patches(torch.from_numpy(picture.transpose(2, 0, 1).copy()), self.patch)
+        return reference.cut_patches(
+            torch.from_numpy(picture.transpose(2, 0, 1).copy()), self.patch
+        )
 
     def patches(self, picture):
         """Its patches as the encoder sees them."""
@@ -90,21 +92,50 @@ class Setting:
         """TOML; `tables` add keys to its tables or change them."""
         content = {
             "experiment": {"name": "parity"},
-            "data": {"store": "none", "height": self.rows * self.patch, "width": self.columns * self.patch,
-                     "patch_size": self.patch, "shuffle": False, "mean": list(self.mean),
-                     "std": list(self.std)},
-            "augment": {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0, "translate": 0},
-            "selection": {"method": self.method, "salient": self.m, "salient_eval": self.m_eval,
-                          "sub_salient": self.s if self.method == "dbps" else 0,
-                          "scan_patches": self.step, "ranking": self.rule, "shuffle": "none"},
-            "encoder": {"kind": self.kind, "stages": self.stages, "channels": self.channels,
-                        "width": self.width},
-            "aggregator": {"kind": "cross_attention" if self.single or self.method == "ips"
-                           else "dual_attention",
-                           "heads": self.heads, "key_width": self.width // self.heads,
-                           "value_width": self.width // self.heads, "mlp_layers": self.mlp_layers,
-                           "mlp_width": self.mlp_width, "dropout": 0.0, "attention_dropout": 0.0,
-                           "position_encoding": self.position},
+            "data": {
+                "store": "none",
+                "height": self.rows * self.patch,
+                "width": self.columns * self.patch,
+                "patch_size": self.patch,
+                "shuffle": False,
+                "mean": list(self.mean),
+                "std": list(self.std),
+            },
+            "augment": {
+                "brightness": 0.0,
+                "contrast": 0.0,
+                "saturation": 0.0,
+                "hue": 0.0,
+                "translate": 0,
+            },
+            "selection": {
+                "method": self.method,
+                "salient": self.m,
+                "salient_eval": self.m_eval,
+                "sub_salient": self.s if self.method == "dbps" else 0,
+                "scan_patches": self.step,
+                "ranking": self.rule,
+                "shuffle": "none",
+            },
+            "encoder": {
+                "kind": self.kind,
+                "stages": self.stages,
+                "channels": self.channels,
+                "width": self.width,
+            },
+            "aggregator": {
+                "kind": (
+                    "cross_attention" if self.single or self.method == "ips" else "dual_attention"
+                ),
+                "heads": self.heads,
+                "key_width": self.width // self.heads,
+                "value_width": self.width // self.heads,
+                "mlp_layers": self.mlp_layers,
+                "mlp_width": self.mlp_width,
+                "dropout": 0.0,
+                "attention_dropout": 0.0,
+                "position_encoding": self.position,
+            },
             "optimizer": {"warmup_epochs": 0},
             "training": {"epochs": 1, "precision": self.precision, "loss_epsilon": self.epsilon},
             "distributed": {"threads": 1, "device": "cpu"},
@@ -147,21 +178,36 @@ def _toml(value):
 def _net(setting, seed):
     torch.manual_seed(seed)
     options = {"features": setting.features} if setting.features else {}
-    net = reference.Net(list(setting.tasks), setting.kind, width=setting.width, stages=setting.stages,
-                        channels=setting.channels, heads=setting.heads, mlp_width=setting.mlp_width,
-                        mlp_layers=setting.mlp_layers, method=setting.method,
-                        single_attention=setting.single, rule=setting.rule, m=setting.m,
-                        m_eval=setting.m_eval or None, s=setting.s, step=setting.step,
-                        position_encoding=setting.position, **options)
+    net = reference.Net(
+        list(setting.tasks),
+        setting.kind,
+        width=setting.width,
+        stages=setting.stages,
+        channels=setting.channels,
+        heads=setting.heads,
+        mlp_width=setting.mlp_width,
+        mlp_layers=setting.mlp_layers,
+        method=setting.method,
+        single_attention=setting.single,
+        rule=setting.rule,
+        m=setting.m,
+        m_eval=setting.m_eval or None,
+        s=setting.s,
+        step=setting.step,
+        position_encoding=setting.position,
+        **options,
+    )
     _as_if_trained(net, setting.but(precision="fp32").patches(setting.picture(1000 + seed))[:24])
     return net.to(setting.dtype)
 
 
 @torch.no_grad()
 def _as_if_trained(net, patches):
-    """Running statistics of what it sees, BatchNorm and LayerNorm off their start, and logits that tell
-    patches apart: with those of an untrained model every second score is a near-tie."""
-    norms = [layer for layer in net.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)]
+    """Running statistics of what it sees, BatchNorm and LayerNorm off their start, and logits that
+    tell patches apart: with those of an untrained model every second score is a near-tie."""
+    norms = [
+        layer for layer in net.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
+    ]
     for layer in norms + [net.transf.crs_attn.layer_norm, net.transf.mlp.layer_norm]:
         layer.weight.uniform_(0.7, 1.3)
         layer.bias.uniform_(-0.2, 0.2)
@@ -179,9 +225,30 @@ def _as_if_trained(net, patches):
 
 R18 = Setting("resnet18")
 R50 = Setting("resnet50", kind="resnet50", rows=3, columns=4, m=3, s=4, step=4)
-GREY = Setting("grey", stages=2, channels=1, width=128, rows=5, columns=6, method="ips", m=6, step=7,
-               position=True, tasks=(("majority", "multiclass", 4), ("top", "multiclass", 3),
-                                     ("digits", "multilabel", 6)))
-TASKS = Setting("tasks", width=128, stages=2, patch=48, rows=4, columns=6, m=5, s=9, step=8, m_eval=8,
-                mlp_layers=3,
-                tasks=(("grade", "multiclass", 5), ("signs", "multilabel", 4), ("sick", "binary", 1)))
+GREY = Setting(
+    "grey",
+    stages=2,
+    channels=1,
+    width=128,
+    rows=5,
+    columns=6,
+    method="ips",
+    m=6,
+    step=7,
+    position=True,
+    tasks=(("majority", "multiclass", 4), ("top", "multiclass", 3), ("digits", "multilabel", 6)),
+)
+TASKS = Setting(
+    "tasks",
+    width=128,
+    stages=2,
+    patch=48,
+    rows=4,
+    columns=6,
+    m=5,
+    s=9,
+    step=8,
+    m_eval=8,
+    mlp_layers=3,
+    tasks=(("grade", "multiclass", 5), ("signs", "multilabel", 4), ("sick", "binary", 1)),
+)
