@@ -62,6 +62,7 @@ void run_eval(const Options& options, Context& context) {
   distributed::World& world = *context.world;
   training::TrainedModel trained = training::load_trained_model(source, world);
   const data::Dataset dataset(trained.config->data, training::task_columns(*trained.config));
+  training::match_store(*trained.config, dataset);
   const std::vector<int64_t>& pictures = dataset.of_split(split_of(options.split));
   if (pictures.empty()) {
     throw ConfigError(
@@ -69,8 +70,8 @@ void run_eval(const Options& options, Context& context) {
                     "split column",
                     options.split));
   }
-  distributed::Watchdog watchdog(trained.config->distributed.deadline_seconds, world.rank(),
-                                 world.host(), &context.phase);
+  distributed::Watchdog watchdog(trained.config->distributed.deadline_seconds, world,
+                                 &context.phase);
   const std::optional<training::Evaluation> evaluation =
       training::evaluate(*trained.config, dataset, pictures, *trained.model, *trained.pass, world,
                          watchdog, options.split);

@@ -113,6 +113,7 @@ class Assembler {
   }
 
   Config finish() {
+    leave_out_pixels(config_, places_);
     check_together(config_, [this](const std::string& key) {
       const auto found = places_.find(key);
       return found == places_.end() ? name_ : found->second;

@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <utility>
@@ -95,6 +96,12 @@ Model::Model(const ModelOptions& options, at::Device device, at::ScalarType dtyp
   heads_ = std::make_unique<Heads>(options.tasks, width, tensor, seed);
   statistics_.allocate();
   if (!options.encoder.weights.empty()) load_encoder(*encoder_, options.encoder.weights);
+}
+
+at::Tensor Model::scan_logits(const at::Tensor& embeddings_nD, const at::Tensor& places_n) {
+  const c10::NoGradGuard no_grad;
+  if (aggregator_->classifies_patches()) return heads_->confidences(embeddings_nD.unsqueeze(1));
+  return aggregator_->scan_logits(embeddings_nD, places_n);
 }
 
 std::vector<NamedTensor> Model::parameters() const {

@@ -46,11 +46,13 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   const auto train = static_cast<int64_t>(dataset.of_split(data::Split::kTrain).size());
   const int64_t batch = config.training.batch_size_global;
   const Schedule schedule = make_schedule(config, dataset);
-  const double pixels_of_batch =
-      static_cast<double>(std::min(batch, train)) /
-      static_cast<double>(config.training.micro_batches) *
-      static_cast<double>(patches.kept_most * config.data.patch_size * config.data.patch_size *
-                          config.encoder.channels);
+  const bool vectors = reads_vectors(config);
+  const int64_t patch_bytes =
+      vectors ? config.encoder.width_in * static_cast<int64_t>(sizeof(float))
+              : config.data.patch_size * config.data.patch_size * config.encoder.channels;
+  const double bytes_of_batch = static_cast<double>(std::min(batch, train)) /
+                                static_cast<double>(config.training.micro_batches) *
+                                static_cast<double>(patches.kept_most * patch_bytes);
   log::info("run        {} (seed {})", folder.string(), config.experiment.seed);
   log::info(
       "ranks      {} on {}, {} compute threads each, {} micro-batches a step, gradients by {}",
@@ -59,16 +61,19 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   log::info("pictures   {} train, {} validation, {} test", train,
             dataset.of_split(data::Split::kValidation).size(),
             dataset.of_split(data::Split::kTest).size());
-  log::info("patches    N = {} of {} x {} pixels; {} kept in training (r = {})",
-            range(patches.least, patches.most), config.data.patch_size, config.data.patch_size,
-            patches.kept_most, config.drop.ratio);
+  const std::string size =
+      vectors ? fmt::format("{} numbers", config.encoder.width_in)
+              : fmt::format("{} x {} pixels", config.data.patch_size, config.data.patch_size);
+  log::info("patches    N = {} of {}; {} kept in training (r = {})",
+            range(patches.least, patches.most), size, patches.kept_most, config.drop.ratio);
   log::info("selection  {}: M = {}, S = {}, L = {} patches a scan step", config.selection.method,
             config.selection.salient, config.selection.sub_salient, config.selection.scan_patches);
   log::info("model      {} -> {} -> {} task(s)", config.encoder.kind, config.aggregator.kind,
             config.tasks.size());
-  log::info("memory     {} of pixels a micro-batch; up to {} of pictures in flight on the host",
-            format_bytes(pixels_of_batch),
-            format_bytes(static_cast<double>(config.data.host_bytes)));
+  log::info("memory     {} of {} a micro-batch; up to {} of {} in flight on the host",
+            format_bytes(bytes_of_batch), vectors ? "vectors" : "pixels",
+            format_bytes(static_cast<double>(config.data.host_bytes)),
+            vectors ? "vectors" : "pictures");
   log::info("steps      {} epochs x {} = {}", config.training.epochs, schedule.steps_per_epoch,
             schedule.total_steps);
   if (patches.padded > 0) {
@@ -81,8 +86,9 @@ void rehearse(const Session& session) {
   Trainer trainer(session);
   const StepResult result = trainer.rehearse();
   if (session.world.rank() != 0) return;
-  log::info("one step   {:.2f} s: loss {:.4f}, {} patches scanned", result.seconds, result.loss,
-            result.patches_scanned);
+  log::info("one step   {:.2f} s: loss {:.4f}, {} patches scanned, {} of tensors at its peak",
+            result.seconds, result.loss, result.patches_scanned,
+            format_bytes(static_cast<double>(result.device_bytes_peak)));
   for (const auto& [phase, seconds] : result.phases) {
     log::info("           {:<10}{:.3f} s", phase, seconds);
   }

@@ -14,6 +14,7 @@
 #include "report/metrics.h"
 #include "training/device_memory.h"
 #include "training/prediction.h"
+#include "training/preprocessing.h"
 #include "training/schedule.h"
 
 namespace dbps::training {
@@ -113,7 +114,29 @@ void resolve_micro_batches(config::Config& config, const distributed::World& wor
       micro_batches, world.world_size(), micro_batches));
 }
 
+void match_store(config::Config& config, const data::Dataset& dataset) {
+  const bool vectors = dataset.kind() == store::Kind::kFeatures;
+  const std::string folder = dataset.store(0).folder().string();
+  if (vectors != reads_vectors(config)) {
+    throw ConfigError(fmt::format(
+        "data.store = \"{}\" holds {}, but encoder.kind = \"{}\" reads {}: {}", folder,
+        store::kind_name(dataset.kind()), config.encoder.kind, vectors ? "pictures" : "features",
+        vectors ? "set encoder.kind = \"features\", or give a store of images"
+                : "give a store made by `dbps ingest --kind features`"));
+  }
+  if (!vectors) return;
+  int64_t& width = config.encoder.width_in;
+  if (width == 0) width = dataset.feature_width();
+  if (width != dataset.feature_width()) {
+    throw ConfigError(
+        fmt::format("encoder.features.width_in = {}, but data.store = \"{}\" holds vectors of {} "
+                    "numbers",
+                    width, folder, dataset.feature_width()));
+  }
+}
+
 config::Config resolve_data(config::Config config, const data::Dataset& dataset) {
+  match_store(config, dataset);
   for (size_t i = 0; i < config.tasks.size(); ++i) {
     model::TaskOptions& task = config.tasks[i];
     if (task.num_classes > 0 &&

@@ -52,6 +52,16 @@ config::Config trained_config(const ModelSource& source, const model::WeightsFil
                        source.overrides);
 }
 
+// A configuration that was never trained takes the vectors' width from the weights.
+void find_width_in(config::Config& config, const model::WeightsFile& file) {
+  if (!reads_vectors(config) || config.encoder.width_in > 0) return;
+  for (const model::NamedTensor& named : file.tensors) {
+    if (named.name == "encoder.projector.linear.weight" && named.tensor.dim() == 2) {
+      config.encoder.width_in = named.tensor.size(1);
+    }
+  }
+}
+
 }  // namespace
 
 bool is_run(const fs::path& path) { return fs::is_directory(path) && RunFolder{path}.begun(); }
@@ -68,6 +78,7 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
         fmt::format("task.{}.classes: the classes' names are not known: list them in {}", task.name,
                     source.path.string()));
   }
+  find_width_in(config, file);
   const at::Device device = distributed::choose_device(world, config.distributed);
 
   TrainedModel trained;
