@@ -28,11 +28,11 @@ def need(what_for, programs):
                if shutil.which(name, path=path) is None]
     if missing:
         sys.exit(f"error: {what_for} needs {', '.join(missing)}; install them, or leave these tests "
-                 f"out: ctest -LE 'hosts|slurm'")
+                 f"out: ./launcher/test without --label")
     tried = subprocess.run(["unshare", *NAMESPACES, "--fork", "true"], capture_output=True)
     if os.geteuid() != 0 or tried.returncode != 0:
         sys.exit(f"error: {what_for} needs root and the right to make namespaces; leave these tests "
-                 f"out: ctest -LE 'hosts|slurm'")
+                 f"out: ./launcher/test without --label")
     os.environ["PATH"] = path
 
 
