@@ -13,7 +13,7 @@ from paper.runs import Refused, Run, Runner, STOPPED, missing_data, write_whole
 
 EXAMPLES = """examples:
   launcher/reproduce table2 --data demo --seeds 5       minutes to hours on a CPU; data made first
-  launcher/reproduce fig3 --data demo_lone --seeds 5 --jobs 2
+  launcher/reproduce fig3 --data demo_alike --seeds 5 --jobs 2
   launcher/reproduce table1 --list                      every row and its settings
   launcher/reproduce table1 --data cqu_bpdd --seeds 3 --set data.store=/data/cqu_store
   launcher/reproduce table1 --data ddr --seeds 3 --print-slurm > ddr.sbatch
@@ -32,7 +32,7 @@ def arguments():
     parser.add_argument("table", metavar="TABLE", choices=paper_rows.TABLES,
                         help=" | ".join(paper_rows.TABLES))
     parser.add_argument("--data", metavar="NAME",
-                        help="one data set, of the paper or demo or demo_lone; default: all of the "
+                        help="one data set, of the paper or demo or demo_alike; default: all of the "
                              "paper's in that table")
     parser.add_argument("--seeds", type=positive, default=1, metavar="K",
                         help="seeds 0 .. K-1 of each row; default 1")
@@ -109,7 +109,7 @@ def make_demo(data):
     if (folder / "store" / "store.json").exists():
         return
     say(f"making the pictures of {folder}")
-    words = ["make-demo", str(folder)] + (["--question", "lone"] if data == "demo_lone" else [])
+    words = ["make-demo", str(folder)] + (["--question", "alike"] if data == "demo_alike" else [])
     code = subprocess.run([paper_rows.ROOT / "launcher" / "dbps", *words], stdout=sys.stderr,
                           check=False).returncode
     if code != 0:

@@ -14,8 +14,8 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLES = ("table1", "table2", "table3", "fig3", "megapixel_mnist")
-DEMO_DATA = ("demo", "demo_lone")
-DEMO_CONFIGS = {"demo": "demo_rows", "demo_lone": "demo_lone_rows"}
+DEMO_DATA = ("demo", "demo_alike")
+DEMO_CONFIGS = {"demo": "demo_rows", "demo_alike": "demo_alike_rows"}
 
 # Selection and aggregator of each method, by the name that the paper gives it. Other systems of its
 # tables are not built here.

@@ -26,8 +26,8 @@ constexpr const char* kHelp = R"(Makes the demo data: DIR/pictures and DIR/store
 
 Each picture holds handwritten digits among distracting strokes; its class is the digit that occurs
 most, which takes most digits of the picture to tell. With --question lone there is one digit only
-among the same strokes, and its class is asked: one patch decides. configs/demo.toml trains on
-either. --patches makes single digits, strokes and empty paper of the other five classes instead,
+among the same strokes, and its class is asked: one patch decides. With --question alike all digits
+are of one class: any one of them decides. configs/demo.toml trains on each. --patches makes single digits, strokes and empty paper of the other five classes instead,
 which the demo's encoder was trained on beforehand. The same seed and options give the same
 pictures.
 
@@ -43,7 +43,7 @@ Examples:
   dbps make-demo mega/ --megapixel-mnist --idx mnist/)";
 
 const std::map<std::string, ingest::DemoQuestion> kQuestions = {
-    {"most", ingest::DemoQuestion::kMost}, {"lone", ingest::DemoQuestion::kLone}};
+    {"most", ingest::DemoQuestion::kMost}, {"lone", ingest::DemoQuestion::kLone}, {"alike", ingest::DemoQuestion::kAlike}};
 
 struct Arguments {
   std::string folder;
@@ -137,11 +137,12 @@ std::vector<CLI::Option*> add_demo_options(CLI::App& app, Arguments& arguments) 
   };
   add("--patch", options.patch, "Side of a cell, pixels");
   add("--question", options.question,
-      "most: which class occurs most? lone: which class is the only digit of?")
-      ->transform(CLI::CheckedTransformer(kQuestions).description("most|lone"))
+      "most: which class occurs most? lone: which class is the only digit of? alike: of "
+      "which class are all digits?")
+      ->transform(CLI::CheckedTransformer(kQuestions).description("most|lone|alike"))
       ->default_str("most");
   add("--classes", options.classes, "The digits that a picture may ask for");
-  add("--digits", arguments.digits, "Least and most digits, with --question most")->expected(2);
+  add("--digits", arguments.digits, "Least and most digits; not with --question lone")->expected(2);
   add("--distractors", arguments.distractors, "Least and most cells with strokes")->expected(2);
   added.push_back(app.add_flag("--patches", arguments.patches,
                                "Single patches of the other classes, to train an encoder on"));
@@ -177,7 +178,7 @@ void add_make_demo(CLI::App& app, Context& context) {
   const CLI::Option* digits = app.get_option("--digits");
   app.callback([arguments, digits, &context] {
     if (digits->count() > 0 && arguments->options.question == ingest::DemoQuestion::kLone) {
-      throw ConfigError("make-demo: --digits goes with --question most; `lone` has one digit");
+      throw ConfigError("make-demo: --digits does not go with --question lone, which has one digit");
     }
     run(*arguments, context);
   });

@@ -180,7 +180,7 @@ void check_demo_options(const DemoOptions& options) {
                       "larger canvas",
                       digits_max, options.distractors_max, side * side));
   check_look(options);
-  if (lone) return;
+  if (options.question != DemoQuestion::kMost) return;
   const int others = static_cast<int>(options.classes.size()) - 1;
   for (int digits = options.digits_min; digits <= options.digits_max; ++digits) {
     const int rest = digits - times_of_label(digits);
@@ -224,6 +224,8 @@ DemoPicture draw_demo_picture(const DemoOptions& options, DemoSplit split, int64
   std::vector<int> counts(options.classes.size(), 0);
   if (options.question == DemoQuestion::kLone) {
     counts[label] = 1;
+  } else if (options.question == DemoQuestion::kAlike) {
+    counts[label] = num_digits;
   } else {
     counts = draw_counts(random, num_digits, counts.size(), label);
   }

@@ -7,6 +7,7 @@
 //         picture.
 //   lone  which class is the only digit of? One patch decides. Paper and strokes are those of the
 //         picture of `most` with the same options, split and index.
+//   alike which class are all digits of? Any one of them decides.
 // Handwritten digits come from datasets/demo; they are split 60/20/20 within each class first, so
 // no digit is in two splits.
 //
@@ -28,7 +29,7 @@ struct DemoRange {
   double high;
 };
 
-enum class DemoQuestion { kMost, kLone };
+enum class DemoQuestion { kMost, kLone, kAlike };
 
 struct DemoOptions {
   uint64_t seed = 0;

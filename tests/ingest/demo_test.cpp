@@ -175,6 +175,20 @@ TEST(DemoPictures, DigitsStandInTheirCells) {
   EXPECT_EQ(bright, cells);
 }
 
+TEST(DemoPictures, AlikeHasDigitsOfOneClassAlone) {
+  const DemoOptions most;
+  DemoOptions alike;
+  alike.question = DemoQuestion::kAlike;
+  for (int64_t index = 0; index < 30; ++index) {
+    const DemoSplit split = kSplits[index % 3];
+    const DemoPicture picture = draw_demo_picture(alike, split, index);
+    EXPECT_EQ(picture.digits.size(), draw_demo_picture(most, split, index).digits.size());
+    for (const PlacedDigit& placed : picture.digits) {
+      EXPECT_EQ(std::to_string(digit_at(placed.digit).label), picture.label);
+    }
+  }
+}
+
 TEST(DemoPictures, DependOnSeedSplitAndIndexAlone) {
   DemoOptions options;
   const auto pixels = [&](DemoSplit split, int64_t index) {

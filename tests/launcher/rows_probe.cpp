@@ -18,10 +18,11 @@ using dbps::config::Config;
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kClassesOfLabels = 5;  // where only labels would tell
+constexpr int64_t kVectors = 70000;      // of a slide; the paper's largest
 
 int64_t patches(const Config& config) {
   const dbps::data::DataOptions& data = config.data;
-  if (data.height == 0) return 0;
+  if (config.encoder.kind == "features") return kVectors;
   return dbps::data::make_grid(data, {.width = data.width, .height = data.height}).size();
 }
 
