@@ -1,8 +1,9 @@
-"""The tests of a bundle: bundle_tests.py SOURCE BUILD BUNDLE
+"""The tests of a bundle: bundle_tests.py SOURCE BUILD BUNDLE LABEL
 
 Writes BUNDLE/share/dbps/tests with what ctest needs to run, wherever the bundle lies, every test of
-BUILD that starts a built program; prints the programs, relative to BUILD. A test that needs the
-sources or the build folder itself stays behind, and is named.
+BUILD with a label like LABEL (a regular expression; ".": all) that starts a built program; prints
+the programs, relative to BUILD. A test that needs the sources or the build folder stays behind,
+and is named.
 """
 
 import json
@@ -21,9 +22,11 @@ exec "$here/../with-libtorch" "$here/bin/{name}" "$@"
 """
 
 
-def tests_of(build):
-    shown = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], check=True,
-                           capture_output=True, text=True)
+def tests_of(build, label):
+    command = ["ctest", "--test-dir", build, "--show-only=json-v1"]
+    if label != ".":
+        command += ["-L", label]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(shown.stdout)["tests"]
 
 
@@ -84,12 +87,12 @@ def copy_data(source, folder):
         "*.cpp", "*.h", "CMakeLists.txt", "make_golden.py", "__pycache__"))
 
 
-def main(source, build, bundle):
+def main(source, build, bundle, label):
     mapper = Mapper(source, build)
     folder = pathlib.Path(bundle) / "share/dbps/tests"
     copy_data(source, folder)
     lines, behind = [], []
-    for test in tests_of(build):
+    for test in tests_of(build, label):
         line = line_of(test, mapper)
         if line:
             lines.append(line)
@@ -107,7 +110,8 @@ def main(source, build, bundle):
         starter.chmod(0o755)
         print(program)
     if behind:
-        print(f"tests that stay behind (not built, or in need of the sources): {', '.join(behind)}", file=sys.stderr)
+        print("tests that stay behind (not built, or in need of the sources):", ", ".join(behind),
+              file=sys.stderr)
 
 
 if __name__ == "__main__":
