@@ -7,6 +7,7 @@
 #include "config/minimal.h"
 #include "config/value.h"
 #include "support/temp_folder.h"
+#include "support/test_data.h"
 
 namespace dbps::config {
 namespace {
@@ -212,7 +213,7 @@ TEST(Paths, AreFoundBesideTheFileFirst) {
 }
 
 TEST(Configs, AllAreWhole) {
-  const std::filesystem::path folder = std::filesystem::path(DBPS_TEST_DATA) / ".." / "configs";
+  const std::filesystem::path folder = test_data() / ".." / "configs";
   int count = 0;
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
     if (file.path().extension() != ".toml") continue;

@@ -11,6 +11,7 @@
 #include "data/device_jitter.h"
 #include "data/jitter.h"
 #include "support/small_store.h"
+#include "support/test_data.h"
 
 namespace dbps::data {
 namespace {
@@ -28,7 +29,7 @@ struct Golden {
 
 std::vector<Golden> read_golden() {
   std::vector<Golden> cases;
-  for (const CsvRow& row : read_csv(DBPS_TEST_DATA "/data/golden_jitter.csv").rows) {
+  for (const CsvRow& row : read_csv(test_data() / "data/golden_jitter.csv").rows) {
     Golden golden;
     const std::vector<double> order = numbers(row.fields[0]);
     std::copy(order.begin(), order.end(), golden.jitter.order.begin());

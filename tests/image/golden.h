@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "image/image.h"
+#include "support/test_data.h"
 
 namespace dbps::image {
 
@@ -20,9 +21,7 @@ struct GoldenRecord {
   Image image;
 };
 
-inline std::filesystem::path golden_folder() {
-  return std::filesystem::path(DBPS_TEST_DATA) / "image" / "golden";
-}
+inline std::filesystem::path golden_folder() { return test_data() / "image" / "golden"; }
 
 inline std::vector<GoldenRecord> golden_records() {
   const std::vector<uint8_t> bytes = read_file(golden_folder() / "pixels.bin");

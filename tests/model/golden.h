@@ -13,6 +13,7 @@
 
 #include "model/parameters.h"
 #include "model/weights.h"
+#include "support/test_data.h"
 
 namespace dbps::model {
 
@@ -55,8 +56,7 @@ inline at::Tensor projection(const std::string& name, const at::Tensor& gradient
 inline std::map<std::string, at::Tensor> read_golden(const std::string& name) {
   std::map<std::string, at::Tensor> golden;
   for (const NamedTensor& named :
-       read_weights(std::string(DBPS_TEST_DATA) + "/model/golden/" + name + ".safetensors")
-           .tensors) {
+       read_weights(test_data() / "model/golden" / (name + ".safetensors")).tensors) {
     golden[named.name] = named.tensor;
   }
   return golden;

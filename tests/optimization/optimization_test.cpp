@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "model/weights.h"
 #include "optimization/optimizer.h"
+#include "support/test_data.h"
 
 namespace dbps::optimization {
 namespace {
@@ -18,9 +19,8 @@ using testing::ThrowsMessage;
 
 std::map<std::string, at::Tensor> read_golden(const std::string& name) {
   std::map<std::string, at::Tensor> golden;
-  for (const auto& named : model::read_weights(std::string(DBPS_TEST_DATA) +
-                                               "/optimization/golden/" + name + ".safetensors")
-                               .tensors) {
+  for (const auto& named :
+       model::read_weights(test_data() / "optimization/golden" / (name + ".safetensors")).tensors) {
     golden[named.name] = named.tensor;
   }
   return golden;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "support/test_data.h"
 
 namespace dbps::report {
 namespace {
@@ -18,7 +19,7 @@ TaskOutputs two_classes(std::vector<std::vector<double>> probabilities,
 
 TEST(Metrics, EqualScikitLearn) {
   const auto cases =
-      nlohmann::json::parse(read_text_file(DBPS_TEST_DATA "/report/metrics_golden.json"));
+      nlohmann::json::parse(read_text_file(test_data() / "report/metrics_golden.json"));
   ASSERT_GE(cases.size(), 8u);
   for (const auto& golden : cases) {
     TaskOutputs outputs;
