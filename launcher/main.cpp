@@ -34,6 +34,7 @@ constexpr Verb kVerbs[] = {
     {"train", "Train a model; under mpirun or srun on many ranks", add_train, true, true},
     {"eval", "Metrics of a checkpoint on a split", add_eval, true, true},
     {"predict", "Pictures, folders or a store into JSON lines", add_predict, true},
+    {"checkpoints", "List and verify a run's checkpoints", add_checkpoints, false},
     {"report", "One self-contained HTML page of runs", add_report, false},
     {"export", "A run's weights into one file", add_export, true},
     {"doctor", "What this build and this machine have", add_doctor, false},

@@ -62,6 +62,7 @@ void run_eval(const Options& options, Context& context) {
   distributed::World& world = *context.world;
   training::TrainedModel trained = training::load_trained_model(source, world);
   const data::Dataset dataset(trained.config->data, training::task_columns(*trained.config));
+  training::match_store(*trained.config, dataset);
   const std::vector<int64_t>& pictures = dataset.of_split(split_of(options.split));
   if (pictures.empty()) {
     throw ConfigError(
@@ -69,8 +70,8 @@ void run_eval(const Options& options, Context& context) {
                     "split column",
                     options.split));
   }
-  distributed::Watchdog watchdog(trained.config->distributed.deadline_seconds, world.rank(),
-                                 world.host(), &context.phase);
+  distributed::Watchdog watchdog(trained.config->distributed.deadline_seconds, world,
+                                 &context.phase);
   const std::optional<training::Evaluation> evaluation =
       training::evaluate(*trained.config, dataset, pictures, *trained.model, *trained.pass, world,
                          watchdog, options.split);
@@ -98,7 +99,8 @@ void add_eval(CLI::App& app, Context& context) {
       ->required();
   app.add_option("--checkpoint", options->source.checkpoint, "best, latest or a checkpoint's name")
       ->capture_default_str();
-  app.add_option("--weights", options->weights, "With a configuration: a whole model's weights");
+  app.add_option("--weights", options->weights,
+                 "With a configuration: a whole model's weights, our names or upstream's");
   app.add_option("--split", options->split, "train, validation or test")->capture_default_str();
   app.add_option("--set", options->source.overrides, "table.key=value (repeatable)")
       ->allow_extra_args(false);

@@ -17,7 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kHelp = R"(Puts pictures into a store, or adds new ones to it.
+constexpr const char* kHelp =
+    R"(Puts pictures or feature vectors into a store, or adds new ones to it.
 
 SOURCE is a folder (train|val|test/<class>/*, <class>/* or plain pictures), a CSV with a column path
 (and label, split, patient, ...), or one picture: JPEG, PNG, 8-bit TIFF. Labels go to
@@ -25,9 +26,15 @@ STORE/labels.csv, which you may edit: rows that are there are never changed. Wha
 already is skipped, an ingest that was interrupted goes on, and pictures that cannot be used are listed
 in STORE/failed.csv.
 
+With --kind features the files are .npy, .safetensors or HDF5 (.h5, .hdf5; CLAM's and TRIDENT's), one
+bag of vectors (N, D) each, float16, float32 or float64 (which becomes float32). Of .safetensors the
+tensor 'features' or the only one is read, else every tensor is a bag, FILE/TENSOR; of HDF5 the dataset
+'features' and, where it is there, 'coords'. All vectors of a store have one width.
+
 Examples:
   dbps ingest pictures/ store/
-  dbps ingest list.csv store/ --codec jpeg --quality 90 --longest 4000 --jobs 16)";
+  dbps ingest list.csv store/ --codec jpeg --quality 90 --longest 4000 --jobs 16
+  dbps ingest h5_files/ store/ --kind features --labels labels.csv)";
 
 struct Arguments {
   std::string source;
@@ -46,13 +53,18 @@ struct Arguments {
 
 void refuse_what_comes_later(const Arguments& arguments) {
   const auto refuse = [](const std::string& option) {
-    throw ConfigError(
-        fmt::format("ingest {} is not yet supported: only pictures (--kind images)", option));
+    throw ConfigError(fmt::format(
+        "ingest {} is not yet supported: only --kind images and --kind features", option));
   };
   if (arguments.reference) refuse("--reference");
-  if (arguments.kind != "images") refuse("--kind " + arguments.kind);
+  if (arguments.kind == "tiles") refuse("--kind tiles");
   if (arguments.mpp != 0.0) refuse("--mpp");
   if (arguments.tile_size != 0) refuse("--tile-size");
+}
+
+void check_feature_options(const Arguments& arguments) {
+  if (arguments.codec == "keep" && arguments.options.longest == 0) return;
+  throw ConfigError("--codec and --longest are for pictures: leave them out with --kind features");
 }
 
 void add_file(ingest::SourceList& sources, const std::string& file) {
@@ -77,16 +89,16 @@ nlohmann::json to_json(const ingest::Summary& summary) {
           {"seconds", summary.seconds}};
 }
 
-void print(const ingest::Summary& summary, const std::string& store) {
+void print(const ingest::Summary& summary, const std::string& store, const char* things) {
   constexpr size_t kShown = 10;
   for (size_t i = 0; i < std::min(kShown, summary.failed.size()); ++i) {
     log::warning("left out: {}", summary.failed[i].reason);
   }
-  fmt::print("{}: {} new pictures, {} read, {} stored, in {} ({:.0f} pictures/s)\n", store,
-             summary.kept, format_bytes(static_cast<double>(summary.source_bytes)),
+  fmt::print("{}: {} new {}, {} read, {} stored, in {} ({:.0f} {}/s)\n", store, summary.kept,
+             things, format_bytes(static_cast<double>(summary.source_bytes)),
              format_bytes(static_cast<double>(summary.stored_bytes)),
              format_seconds(summary.seconds),
-             static_cast<double>(summary.kept) / std::max(summary.seconds, 1e-3));
+             static_cast<double>(summary.kept) / std::max(summary.seconds, 1e-3), things);
   for (const auto& [mode, count] : summary.modes) fmt::print("  {} of them: {}\n", count, mode);
   if (summary.labels_added > 0) {
     fmt::print("labels.csv: {} rows added\n", summary.labels_added);
@@ -100,21 +112,25 @@ void run(Arguments& arguments, const Context& context) {
   refuse_what_comes_later(arguments);
   // Threads share the work; on many ranks the first does it.
   if (context.world != nullptr && context.world->rank() > 0) return;
+  arguments.options.kind = store::kind_of(arguments.kind);
   arguments.options.codec = store::codec_of(arguments.codec);
+  const bool vectors = arguments.options.kind == store::Kind::kFeatures;
+  if (vectors) check_feature_options(arguments);
+  const char* things = vectors ? "bags" : "pictures";
   ingest::settings_of(arguments.options);
   if (arguments.resume && !fs::exists(arguments.store)) {
     throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
   }
-  ingest::SourceList sources = ingest::find_sources(arguments.source);
+  ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
   add_file(sources, arguments.labels);
   add_file(sources, arguments.split);
-  log::info("{} pictures in {}", sources.pictures.size(), arguments.source);
+  log::info("{} {} in {}", sources.pictures.size(), things, arguments.source);
   ingest::Summary summary;
   {
     dbps::Progress line("ingest", !context.quiet);
     summary = ingest::ingest(
         sources, arguments.store, arguments.options, [&](const ingest::Progress& progress) {
-          line.update(fmt::format("{} of {} pictures, {}/s", progress.done, progress.total,
+          line.update(fmt::format("{} of {} {}, {}/s", progress.done, progress.total, things,
                                   format_bytes(static_cast<double>(progress.source_bytes) /
                                                std::max(progress.seconds, 1e-3))),
                       static_cast<double>(progress.done) / static_cast<double>(progress.total));
@@ -125,15 +141,15 @@ void run(Arguments& arguments, const Context& context) {
     constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
     fmt::print("{}\n", to_json(summary).dump(-1, ' ', false, kReplace));
   } else {
-    print(summary, arguments.store);
+    print(summary, arguments.store, things);
   }
   if (summary.kept + summary.skipped == 0) {
-    throw DataError(fmt::format("no picture of {} could be kept; reasons in {}/failed.csv",
-                                arguments.source, arguments.store));
+    throw DataError(fmt::format("none of the {} of {} could be kept; reasons in {}/failed.csv",
+                                things, arguments.source, arguments.store));
   }
   if (arguments.strict && !summary.failed.empty()) {
-    throw DataError(fmt::format("--strict: {} pictures failed; reasons in {}/failed.csv",
-                                summary.failed.size(), arguments.store));
+    throw DataError(fmt::format("--strict: {} {} failed; reasons in {}/failed.csv",
+                                summary.failed.size(), things, arguments.store));
   }
 }
 
@@ -142,7 +158,8 @@ void run(Arguments& arguments, const Context& context) {
 void add_ingest(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<Arguments>();
   app.footer(kHelp);
-  app.add_option("SOURCE", arguments->source, "A folder, a CSV or a picture")->required();
+  app.add_option("SOURCE", arguments->source, "A folder, a CSV, or one picture or file of features")
+      ->required();
   app.add_option("STORE", arguments->store, "The store's folder; made when it is not there")
       ->required();
   app.add_option("--labels", arguments->labels,
@@ -163,7 +180,7 @@ void add_ingest(CLI::App& app, Context& context) {
   app.add_flag("--resume", arguments->resume,
                "Only go on with a STORE that is there (going on is what happens anyway)");
   app.add_flag("--strict", arguments->strict, "End with 65 when a picture could not be used");
-  app.add_option("--kind", arguments->kind, "images; tiles and features come later")
+  app.add_option("--kind", arguments->kind, "images or features; tiles come later")
       ->check(CLI::IsMember({"images", "tiles", "features"}))
       ->capture_default_str();
   app.add_flag("--reference", arguments->reference, "Comes later");

@@ -57,23 +57,29 @@ json describe_labels(const store::Reader& reader) {
   return columns;
 }
 
+// Least, median and greatest; null of none.
+json spread(std::vector<int64_t> values) {
+  if (values.empty()) return nullptr;
+  std::sort(values.begin(), values.end());
+  return {{"min", values.front()}, {"median", values[values.size() / 2]}, {"max", values.back()}};
+}
+
+bool holds_vectors(const store::Reader& reader) {
+  return reader.settings().kind == store::Kind::kFeatures;
+}
+
 json describe_store(const store::Reader& reader) {
-  std::vector<int64_t> widths, heights;
+  std::vector<int64_t> widths, heights, counts;
   uint64_t bytes = 0;
   int64_t tiles = 0;
   for (int64_t i = 0; i < reader.num_bags(); ++i) {
     const store::Bag& bag = reader.bag(i);
     widths.push_back(bag.width);
     heights.push_back(bag.height);
+    counts.push_back(bag.tile_count);
     tiles += bag.tile_count;
     for (int64_t t = 0; t < bag.tile_count; ++t) bytes += reader.tile(i, t).bytes;
   }
-  const auto spread = [](std::vector<int64_t>& values) {
-    if (values.empty()) return json(nullptr);
-    std::sort(values.begin(), values.end());
-    return json{
-        {"min", values.front()}, {"median", values[values.size() / 2]}, {"max", values.back()}};
-  };
   const store::Settings& settings = reader.settings();
   json result = {{"store", reader.folder().string()},
                  {"kind", store::kind_name(settings.kind)},
@@ -82,25 +88,45 @@ json describe_store(const store::Reader& reader) {
                  {"bags", reader.num_bags()},
                  {"tiles", tiles},
                  {"bytes", bytes},
-                 {"width", spread(widths)},
-                 {"height", spread(heights)},
                  {"fingerprint", reader.fingerprint()},
                  {"labels", describe_labels(reader)}};
+  if (holds_vectors(reader)) {
+    result["vectors"] = spread(counts);
+    result["width"] = settings.channels;
+    result["type"] = settings.pixel_type;
+  } else {
+    result["width"] = spread(widths);
+    result["height"] = spread(heights);
+  }
   if (settings.codec == store::Codec::kJpeg) result["quality"] = settings.quality;
   if (settings.longest > 0) result["longest"] = settings.longest;
   return result;
 }
 
-void print_store(const json& store) {
-  fmt::print("{}: {} {}, {} in {} shards, codec {}\n", store["store"].get<std::string>(),
-             store["bags"].dump(), store["kind"].get<std::string>(),
-             format_bytes(store["bytes"].get<double>()), store["shards"].dump(),
+void print_content(const json& store) {
+  const std::string name = store["store"].get<std::string>();
+  const std::string bytes = format_bytes(store["bytes"].get<double>());
+  if (store.contains("vectors")) {
+    fmt::print("{}: {} bags of features, {} in {} shards, {} x {}\n", name, store["bags"].dump(),
+               bytes, store["shards"].dump(), store["width"].dump(),
+               store["type"].get<std::string>());
+    if (store["vectors"].is_null()) return;
+    fmt::print("vectors {} to {} a bag, median {}\n", store["vectors"]["min"].dump(),
+               store["vectors"]["max"].dump(), store["vectors"]["median"].dump());
+    return;
+  }
+  fmt::print("{}: {} {}, {} in {} shards, codec {}\n", name, store["bags"].dump(),
+             store["kind"].get<std::string>(), bytes, store["shards"].dump(),
              store["codec"].get<std::string>());
   for (const char* side : {"width", "height"}) {
     if (store[side].is_null()) continue;
     fmt::print("{:7} {} to {} pixels, median {}\n", side, store[side]["min"].dump(),
                store[side]["max"].dump(), store[side]["median"].dump());
   }
+}
+
+void print_store(const json& store) {
+  print_content(store);
   for (const auto& [column, values] : store["labels"].items()) {
     if (values.is_number()) {
       fmt::print("{}: {} different values\n", column, values.dump());
@@ -124,7 +150,7 @@ json labels_of(const store::Reader& reader, const std::string& id) {
     if (!column) continue;
     for (const CsvRow& row : table.rows) {
       const std::string name = trim(row.fields[*column]);
-      if (name != id && ingest::without_picture_extension(name) != id) continue;
+      if (name != id && ingest::without_source_extension(name) != id) continue;
       for (size_t c = 0; c < table.columns.size(); ++c) {
         if (c != *column) values[table.columns[c]] = trim(row.fields[c]);
       }
@@ -149,20 +175,31 @@ json describe_bag(const store::Reader& reader, int64_t index) {
   const store::Source& source = reader.source(index);
   uint64_t bytes = 0;
   for (int64_t t = 0; t < bag.tile_count; ++t) bytes += reader.read(index, t).size();
-  return {{"id", bag.id},
-          {"width", bag.width},
-          {"height", bag.height},
-          {"tiles", bag.tile_count},
-          {"bytes", bytes},
-          {"shard", reader.shard_name(index)},
-          {"source", {{"path", source.path}, {"bytes", source.bytes}, {"hash", source.hash}}},
-          {"labels", labels_of(reader, bag.id)}};
+  json result = {
+      {"id", bag.id},
+      {"width", bag.width},
+      {"height", bag.height},
+      {"tiles", bag.tile_count},
+      {"bytes", bytes},
+      {"shard", reader.shard_name(index)},
+      {"source", {{"path", source.path}, {"bytes", source.bytes}, {"hash", source.hash}}},
+      {"labels", labels_of(reader, bag.id)}};
+  if (holds_vectors(reader)) {
+    result["width"] = reader.settings().channels;
+    result["type"] = reader.settings().pixel_type;
+    result.erase("height");
+  }
+  return result;
 }
 
 void print_bag(const json& bag) {
-  fmt::print("{}: {} x {} pixels, {} in {}\n", bag["id"].get<std::string>(), bag["width"].dump(),
-             bag["height"].dump(), format_bytes(bag["bytes"].get<double>()),
-             bag["shard"].get<std::string>());
+  const std::string size =
+      bag.contains("type")
+          ? fmt::format("{} vectors of {} {}", bag["tiles"].dump(), bag["width"].dump(),
+                        bag["type"].get<std::string>())
+          : fmt::format("{} x {} pixels", bag["width"].dump(), bag["height"].dump());
+  fmt::print("{}: {}, {} in {}\n", bag["id"].get<std::string>(), size,
+             format_bytes(bag["bytes"].get<double>()), bag["shard"].get<std::string>());
   fmt::print("made from {} ({}, {})\n", bag["source"]["path"].get<std::string>(),
              format_bytes(bag["source"]["bytes"].get<double>()),
              bag["source"]["hash"].get<std::string>());

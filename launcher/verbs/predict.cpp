@@ -13,7 +13,10 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "data/loader.h"
+#include "data/vectors.h"
 #include "image/codec.h"
+#include "ingest/feature_file.h"
+#include "ingest/sources.h"
 #include "launcher/verb.h"
 #include "launcher/verbs/verbs.h"
 #include "store/reader.h"
@@ -36,28 +39,25 @@ struct Options {
   std::string maps;
 };
 
-// One picture to predict: a file, or a bag of a store.
+// One picture (or bag of features) to predict: a file, or a bag of a store.
 struct Input {
   std::string id;
   fs::path file;  // empty for a bag
   std::shared_ptr<store::Reader> store;
   int64_t bag = 0;
+  std::string tensor = {};  // of a .safetensors file of several bags
 
   std::string source() const { return store ? (store->folder() / id).string() : file.string(); }
   std::vector<uint8_t> read() const { return store ? store->read(bag) : read_file(file); }
 };
 
-bool looks_like_picture(const fs::path& path) {
-  static const std::vector<std::string> kEndings = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(), ::tolower);
-  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
-}
-
 void add_folder(const fs::path& folder, std::vector<Input>& inputs) {
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file() && looks_like_picture(entry.path())) files.push_back(entry.path());
+    if (entry.is_regular_file() &&
+        ingest::has_source_extension(entry.path(), store::Kind::kImages)) {
+      files.push_back(entry.path());
+    }
   }
   if (files.empty()) throw DataError(fmt::format("{} holds no JPEG, PNG or TIFF", folder.string()));
   std::sort(files.begin(), files.end());
@@ -66,14 +66,27 @@ void add_folder(const fs::path& folder, std::vector<Input>& inputs) {
   }
 }
 
-std::vector<Input> list_inputs(const std::vector<std::string>& given) {
+void add_store(const fs::path& folder, store::Kind kind, std::vector<Input>& inputs) {
+  const auto reader = std::make_shared<store::Reader>(folder);
+  if (reader->settings().kind != kind) {
+    throw ConfigError(fmt::format("{} is a store of {}, but the model reads {}", folder.string(),
+                                  store::kind_name(reader->settings().kind),
+                                  store::kind_name(kind)));
+  }
+  for (int64_t bag = 0; bag < reader->num_bags(); ++bag) {
+    inputs.push_back({reader->bag(bag).id, {}, reader, bag});
+  }
+}
+
+std::vector<Input> list_inputs(const std::vector<std::string>& given, store::Kind kind) {
   std::vector<Input> inputs;
   for (const std::string& name : given) {
     const fs::path path = name;
     if (fs::exists(path / "store.json")) {
-      auto reader = std::make_shared<store::Reader>(path);
-      for (int64_t bag = 0; bag < reader->num_bags(); ++bag) {
-        inputs.push_back({reader->bag(bag).id, {}, reader, bag});
+      add_store(path, kind, inputs);
+    } else if (kind == store::Kind::kFeatures) {
+      for (const ingest::SourcePicture& found : ingest::find_sources(path, kind).pictures) {
+        inputs.push_back({found.id, found.path, nullptr, 0, found.tensor});
       }
     } else if (fs::is_directory(path)) {
       add_folder(path, inputs);
@@ -123,20 +136,43 @@ std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+void check_width(const Input& input, int64_t width, int64_t wanted) {
+  if (width == wanted) return;
+  throw DataError(fmt::format("{}: vectors of {} numbers, but the model reads {}", input.source(),
+                              width, wanted));
+}
+
+data::HostBatch read_vectors(const Input& input, int64_t width) {
+  if (input.store) {
+    check_width(input, input.store->settings().channels, width);
+    return data::vector_batch(*input.store, input.bag);
+  }
+  const ingest::FeatureFile file = ingest::open_features(input.file, input.tensor);
+  check_width(input, file.width, width);
+  return data::vector_batch(input.id, ingest::as_stored(file, "float32"), width);
+}
+
 // The line of one picture; a damaged one gets an "error" line instead.
 Json predict_one(const Input& input, const Options& options, training::TrainedModel& trained,
                  training::Predictor& predictor) {
   Json line = {{"id", input.id}, {"source", input.source()}};
   try {
-    image::DecodeOptions decoding;
-    decoding.channels = static_cast<int>(trained.config->encoder.channels);
-    decoding.max_pixels = trained.config->data.picture_pixels;
-    const image::Image picture = image::decode(input.read(), input.source(), decoding);
-    const data::HostBatch batch = data::cut_picture(
-        picture, input.id, training::loader_options(*trained.config, /*training=*/false, 0, false));
+    const config::Config& config = *trained.config;
+    image::Image picture;
+    data::HostBatch batch;
+    if (training::reads_vectors(config)) {
+      batch = read_vectors(input, config.encoder.width_in);
+    } else {
+      image::DecodeOptions decoding;
+      decoding.channels = static_cast<int>(config.encoder.channels);
+      decoding.max_pixels = config.data.picture_pixels;
+      picture = image::decode(input.read(), input.source(), decoding);
+      batch = data::cut_picture(picture, input.id,
+                                training::loader_options(config, /*training=*/false, 0, false));
+    }
     const training::Prediction prediction = predictor.predict(batch, nullptr).front();
-    for (size_t i = 0; i < trained.config->tasks.size(); ++i) {
-      const model::TaskOptions& task = trained.config->tasks[i];
+    for (size_t i = 0; i < config.tasks.size(); ++i) {
+      const model::TaskOptions& task = config.tasks[i];
       line["tasks"][task.name] = task_json(task, prediction.probabilities[i]);
     }
     line["salient"] = patches_json(prediction.salient);
@@ -155,7 +191,12 @@ void run_predict(const Options& options, Context& context) {
   source.weights = options.weights;
   training::TrainedModel trained = training::load_trained_model(source, world);
   training::Predictor predictor(*trained.config, *trained.model, *trained.pass);
-  const std::vector<Input> inputs = list_inputs(options.inputs);
+  const bool vectors = training::reads_vectors(*trained.config);
+  if (vectors && !options.maps.empty()) {
+    throw ConfigError("--maps draws on pictures, and this model reads features: leave it out");
+  }
+  const std::vector<Input> inputs =
+      list_inputs(options.inputs, vectors ? store::Kind::kFeatures : store::Kind::kImages);
   const auto count = static_cast<int64_t>(inputs.size());
   Progress progress("predict", world.rank() == 0 && !context.quiet);
 
@@ -192,15 +233,17 @@ void add_predict(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   app.description(
       "Predict pictures, folders of pictures or stores; one JSON line a picture, with what was "
-      "selected.");
+      "selected. A model of features reads .npy, .safetensors and HDF5 files and stores of those.");
   app.add_option("MODEL", options->model,
                  "A run's folder, a .safetensors model, or with --weights a configuration")
       ->required();
-  app.add_option("INPUT", options->inputs, "Pictures, folders, stores")->required();
+  app.add_option("INPUT", options->inputs, "Pictures (or files of features), folders, stores")
+      ->required();
   app.add_option("--maps", options->maps, "A folder for pictures of what was selected");
   app.add_option("--checkpoint", options->source.checkpoint, "best, latest or a checkpoint's name")
       ->capture_default_str();
-  app.add_option("--weights", options->weights, "With a configuration: a whole model's weights");
+  app.add_option("--weights", options->weights,
+                 "With a configuration: a whole model's weights, our names or upstream's");
   app.add_option("--set", options->source.overrides, "table.key=value (repeatable)")
       ->allow_extra_args(false);
   app.footer(

@@ -25,6 +25,7 @@ enum class Purpose : uint32_t {
   kInitialize = 8,  // initial weights
   kSelect = 9,      // random selection
   kDemo = 10,       // demo pictures
+  kErase = 11,      // random erasing
 };
 
 class RandomStream {

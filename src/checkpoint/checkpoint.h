@@ -33,15 +33,26 @@ struct Loaded {
   Snapshot snapshot;  // tensors on the CPU, in order of their names
 };
 
+// One checkpoint as `Manager::list` finds it.
+struct Listing {
+  std::string name;
+  int64_t step = 0;
+  uint64_t bytes = 0;  // of all its files
+  bool latest = false;
+  bool best = false;
+  std::string
+      damage;  // the file that is missing, cut short or altered; empty: every checksum holds
+};
+
 // The folder's name of a step's checkpoint: "step-00001200".
 std::string checkpoint_name(int64_t step);
 
 // Writes and finds checkpoints of one run folder. Rank 0 only; other ranks never touch the files.
 // save() copies the tensors to host memory, returns, and writes in a thread of its own; at most one
 // write is in flight (a second save waits for the first).
-// The constructor, load() and names() change no file, so that a run can be looked at while it
-// writes; save() and load_latest() clear what an interrupted writer left, and belong to the holder
-// of RunLock.
+// The constructor, load(), names() and list() change no file, so that a run can be looked at while
+// it writes; save() and load_latest() clear what an interrupted writer left, and belong to the
+// holder of RunLock.
 class Manager {
  public:
   Manager(std::filesystem::path run_folder, int64_t keep);
@@ -64,6 +75,8 @@ class Manager {
   // is there. Belongs to the holder of RunLock. Throws RuntimeFault.
   void go_on_from(int64_t step, int64_t best_step);
   std::vector<std::string> names() const;  // oldest first
+  // Oldest first; reads every byte. One that is pruned meanwhile is left out.
+  std::vector<Listing> list() const;
 
  private:
   struct State;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/manifest.h"
 #include "checkpoint/snapshot_folder.h"
 
 namespace dbps::checkpoint {
@@ -288,6 +289,33 @@ void Manager::go_on_from(int64_t step, int64_t best_step) {
   if (best_step >= 0 && is_there(folder / checkpoint_name(best_step))) {
     write_file_atomic(folder / "best", checkpoint_name(best_step) + "\n");
   }
+}
+
+std::vector<Listing> Manager::list() const {
+  const fs::path& folder = state_->folder;
+  const std::string latest = pointed_to(folder / "latest");
+  const std::string best = pointed_to(folder / "best");
+  std::vector<Listing> listings;
+  for (const int64_t step : steps_in(folder)) {
+    Listing listing;
+    listing.name = checkpoint_name(step);
+    listing.step = step;
+    listing.latest = listing.name == latest;
+    listing.best = listing.name == best;
+    const fs::path checkpoint = folder / listing.name;
+    try {
+      verify_manifest(checkpoint, step);
+    } catch (const DataError& error) {
+      listing.damage = error.what();
+    }
+    for (const std::string& file : entries(checkpoint)) {
+      std::error_code gone;
+      const uintmax_t bytes = fs::file_size(checkpoint / file, gone);
+      if (!gone) listing.bytes += bytes;
+    }
+    if (is_there(checkpoint)) listings.push_back(std::move(listing));
+  }
+  return listings;
 }
 
 std::vector<std::string> Manager::names() const {

@@ -18,6 +18,12 @@ using Where = std::function<std::string(const std::string& key)>;
 void check_pictures(const Config& config, const Where& where) {
   const data::DataOptions& data = config.data;
   if (data.store.empty()) refuse(where, "data.store", "is missing: the folder of a store");
+  if (config.encoder.kind == "features") {
+    if (config.selection.method != "whole") return;
+    refuse(where, "selection.method",
+           "= \"whole\" takes a picture whole, and encoder.kind = \"features\" has none: give "
+           "\"all\" for every vector");
+  }
   if (!data.mean.empty() && data.mean.size() != static_cast<size_t>(config.encoder.channels)) {
     refuse(where, "data.mean",
            fmt::format("must have encoder.channels = {} numbers", config.encoder.channels));
@@ -56,6 +62,32 @@ void check_pictures(const Config& config, const Where& where) {
   }
 }
 
+void check_erasing(const Config& config, const Where& where) {
+  const data::Erase erase = config.augment.erase;
+  const double ratio = config.drop.erase_ratio;
+  if (erase == data::Erase::kNone) {
+    if (ratio > 0) {
+      refuse(where, "drop.erase_ratio",
+             fmt::format("= {} needs augment.erase = \"random\" or \"patches\"", ratio));
+    }
+    return;
+  }
+  if (ratio == 0) refuse(where, "drop.erase_ratio", "must be above 0 with augment.erase");
+  if (config.drop.ratio != "0") {
+    refuse(where, "drop.ratio",
+           fmt::format("= {} must be 0 with augment.erase, which stands in its place",
+                       config.drop.ratio));
+  }
+  if (config.encoder.kind == "features") {
+    refuse(where, "augment.erase",
+           "needs pixels: with encoder.kind = \"features\" leave vectors out by drop.ratio");
+  }
+  if (erase == data::Erase::kPatches && config.selection.method == "whole") {
+    refuse(where, "augment.erase",
+           "= \"patches\" needs patches: with selection.method = \"whole\" use \"random\"");
+  }
+}
+
 void check_selection(const Config& config, const Where& where) {
   const selection::SelectionOptions& selection = config.selection;
   const bool chooses = selection.method != "all" && selection.method != "whole";
@@ -72,6 +104,28 @@ void check_selection(const Config& config, const Where& where) {
   }
 }
 
+// What a kind of aggregator asks of the selection, and does not do.
+void check_aggregator(const Config& config, const Where& where) {
+  const std::string& kind = config.aggregator.kind;
+  const std::string& method = config.selection.method;
+  const bool scans = method == "dbps" || method == "ips";
+  if (kind == "mean" && scans) {
+    refuse(where, "aggregator.kind",
+           fmt::format("= \"mean\" gives no scores, which selection.method = \"{}\" ranks by: use "
+                       "\"random\", \"all\" or \"whole\"",
+                       method));
+  }
+  if (kind == "top_mil" && config.selection.sub_salient > 0) {
+    refuse(where, "aggregator.kind",
+           "= \"top_mil\" has no use for sub-salient patches: use selection.method = \"ips\"");
+  }
+  const bool encodes = kind != "gated_attention" && kind != "mean" && kind != "top_mil";
+  if (config.aggregator.position_encoding && !encodes) {
+    refuse(where, "aggregator.position_encoding",
+           fmt::format("must be false with aggregator.kind = \"{}\", which has none", kind));
+  }
+}
+
 void check_model(const Config& config, const Where& where) {
   const model::AggregatorOptions& aggregator = config.aggregator;
   for (const auto& [key, width] : {std::pair{"aggregator.key_width", aggregator.key_width},
@@ -82,9 +136,9 @@ void check_model(const Config& config, const Where& where) {
                          aggregator.heads));
     }
   }
-  if (aggregator.tokens != 0 && aggregator.tokens < static_cast<int64_t>(config.tasks.size())) {
+  if (aggregator.tokens > 1 && aggregator.tokens < static_cast<int64_t>(config.tasks.size())) {
     refuse(where, "aggregator.tokens",
-           fmt::format("= {} must be 0 or at least one a task ({})", aggregator.tokens,
+           fmt::format("= {} must be 0, 1 or at least one a task ({})", aggregator.tokens,
                        config.tasks.size()));
   }
   if (config.training.reset_heads && config.training.initial_weights.empty()) {
@@ -170,8 +224,10 @@ void check_run(const Config& config, const Where& where) {
 void check_together(const Config& config, const Where& where) {
   check_run(config, where);
   check_pictures(config, where);
+  check_erasing(config, where);
   check_tasks(config, where);
   check_selection(config, where);
+  check_aggregator(config, where);
   check_model(config, where);
 }
 

@@ -98,10 +98,12 @@ const std::vector<Kind>& kinds() {
       {"encoder", "resnet18", true, nullptr},
       {"encoder", "resnet50", true, nullptr},
       {"encoder", "tiny", true, nullptr},
-      {"encoder", "features", false, nullptr},
+      {"encoder", "features", true, add_feature_encoder_keys},
       {"aggregator", "dual_attention", true, nullptr},
       {"aggregator", "cross_attention", true, nullptr},
-      {"aggregator", "mean", false, nullptr},
+      {"aggregator", "gated_attention", true, add_gated_attention_keys},
+      {"aggregator", "mean", true, nullptr},
+      {"aggregator", "top_mil", true, nullptr},
   };
   return all;
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,8 +33,7 @@ struct Key {
   std::optional<Value> automatic;
   // A file or folder: a relative one is looked for beside the configuration, then here.
   bool is_path = false;
-  // Foreseen but not built yet: the whole key (only its default is accepted), or some values of it
-  // ("*.pth": texts that end so).
+  // Foreseen but not built yet: the whole key (only its default is accepted), or some values of it.
   bool planned = false;
   std::vector<std::string> planned_values;
 
@@ -57,11 +57,19 @@ struct Kind {
 const std::vector<Kind>& kinds();
 
 // What each file of the schema adds.
-void add_run_keys(std::vector<Key>& keys);          // experiment
-void add_data_keys(std::vector<Key>& keys);         // data, augment, drop
-void add_model_keys(std::vector<Key>& keys);        // selection, encoder, aggregator, task
+void add_run_keys(std::vector<Key>& keys);              // experiment
+void add_data_keys(std::vector<Key>& keys);             // data, augment, drop
+void add_model_keys(std::vector<Key>& keys);            // selection, encoder, aggregator, task
+void add_gated_attention_keys(std::vector<Key>& keys);  // aggregator.gated_attention
 void add_training_keys(std::vector<Key>& keys);     // optimizer, training, validation, checkpoint
 void add_distributed_keys(std::vector<Key>& keys);  // distributed, report
+
+// With encoder.kind "features": switches off the augmentation that is on by default. `places` tells
+// where keys were written. Throws ConfigError for one that was, of [augment] or about pixels.
+void leave_out_pixels(Config& config, const std::map<std::string, std::string>& places);
+
+// What one kind alone has.
+void add_feature_encoder_keys(std::vector<Key>& keys);  // encoder.features
 
 // What single keys cannot see: a patch larger than the picture, a second buffer for a method
 // without one, what is missing. `where` gives file and line of a key, or of the whole. Throws

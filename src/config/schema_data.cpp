@@ -180,13 +180,19 @@ void add_data_keys(std::vector<Key>& keys) {
                         {"both", data::Flip::kBoth}},
                        {}, kFixed, "mirrored with probability 1/2 an axis");
   a.flag("rotate90", &AugmentOptions::rotate90, kFixed, "turned by a multiple of 90 degrees");
-  a.planned("erase", Value{"none", "", false},
-            "\"random\": a rectangle, \"patches\": whole patches set to zero");
+  a.choice<data::Erase>("erase", &AugmentOptions::erase,
+                        {{"none", data::Erase::kNone},
+                         {"random", data::Erase::kRandom},
+                         {"patches", data::Erase::kPatches}},
+                        {}, kFixed,
+                        "what drop.erase_ratio sets to zero, in place of dropping patches: one "
+                        "rectangle of a picture, or random patches");
 
   Table<Section<&Config::drop>> d("drop", keys);
   bind_ratio(d.custom("ratio", "a decimal number from 0 to below 1", kFixed,
                       "r: share of a bag's patches beyond M that training drops"));
-  d.planned("erase_ratio", Value{0.0, "", false}, "share that augment.erase sets to zero");
+  d.real("erase_ratio", &data::DropOptions::erase_ratio, {.low = 0, .high = 1, .below_high = true},
+         kFixed, "share of a picture, or of its patches, that augment.erase sets to zero");
 }
 
 }  // namespace dbps::config

@@ -19,6 +19,10 @@ constexpr IntegerRange kCount{.low = 1, .high = 1'000'000};
 constexpr IntegerRange kCountOrZero{.low = 0, .high = 1'000'000};
 constexpr RealRange kProbability{.low = 0, .high = 1, .below_high = true};
 
+struct GatedAttentionSection {
+  static auto& of(auto& config, size_t) { return config.aggregator.gated_attention; }
+};
+
 Value automatic(int64_t number) { return Value{number, "", false}; }
 
 void add_selection_keys(std::vector<Key>& keys) {
@@ -61,8 +65,9 @@ void add_encoder_keys(std::vector<Key>& keys) {
                         "after pooling: as the paper's for this encoder, none, or a linear layer")
       .automatic = Value{"auto", "", false};
   t.path("weights", &EncoderOptions::weights, kFixed,
-         "a .safetensors file with the encoder's names; \"\": random")
-      .planned_values = {"*.pth"};
+         "a .safetensors or .pth file: a whole model, or the encoder in torchvision's names "
+         "(ImageNet's: resnet18-f37072fd.pth, resnet50-0676ba61.pth, resnet50-11ad3fa6.pth; the "
+         "name ends with the SHA-256's beginning; docs/weights.md); \"\": random");
   t.flag("frozen", &EncoderOptions::frozen, kFixed, "not trained");
   t.real("learning_rate_scale", &EncoderOptions::learning_rate_scale, {.low = 0}, kFixed,
          "times optimizer.learning_rate, for the encoder");
@@ -72,7 +77,7 @@ void add_aggregator_keys(std::vector<Key>& keys) {
   Table<Section<&Config::aggregator>> t("aggregator", keys);
   t.kind(&AggregatorOptions::kind, "kind", kFixed, "how patches become one embedding a task");
   t.integer("tokens", &AggregatorOptions::tokens, {.high = 4096}, kFixed,
-            "T, query tokens; 0: one a task")
+            "T, query tokens; 0: one a task; 1: shared; more: dealt to the tasks in turn")
       .automatic = automatic(0);
   t.integer("mlp_layers", &AggregatorOptions::mlp_layers, {.low = 1, .high = 16}, kFixed,
             "linear layers of the MLP");
@@ -189,6 +194,19 @@ void add_task_keys(std::vector<Key>& keys) {
 }
 
 }  // namespace
+
+void add_gated_attention_keys(std::vector<Key>& keys) {
+  Table<GatedAttentionSection> t("aggregator.gated_attention", keys);
+  t.integer("width", &model::GatedAttentionOptions::width, {.low = 1, .high = 65536}, kFixed,
+            "hidden units of either gate");
+}
+
+void add_feature_encoder_keys(std::vector<Key>& keys) {
+  Table<Section<&Config::encoder>> t("encoder.features", keys);
+  t.integer("width_in", &EncoderOptions::width_in, {.low = 0, .high = 65536}, kFixed,
+            "numbers of a feature vector; 0: as in data.store")
+      .automatic = automatic(0);
+}
 
 void add_model_keys(std::vector<Key>& keys) {
   add_selection_keys(keys);

@@ -53,6 +53,13 @@ void blacken_outside(T* plane, const int32_t* inside, int64_t width, int64_t hei
   }
 }
 
+template <typename T>
+void erase_part(T* plane, const int32_t* part, int64_t width) {
+  for (int64_t y = part[1]; y < part[3]; ++y) {
+    std::fill(plane + y * width + part[0], plane + y * width + part[2], T(0));
+  }
+}
+
 }  // namespace
 
 DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
@@ -64,13 +71,15 @@ DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
       device_(device),
       dtype_(dtype),
       pixels_(batch.pixels) {
-  const auto channels = static_cast<size_t>(batch.pixels.size(1));
-  if (mean_.size() != channels || std_.size() != channels) {
-    throw ConfigError(fmt::format(
-        "data.mean and data.std have {} and {} values; pictures of {} channel{} need as many",
-        mean_.size(), std_.size(), channels, channels == 1 ? "" : "s"));
+  if (!holds_vectors()) {
+    const auto channels = static_cast<size_t>(batch.pixels.size(1));
+    if (mean_.size() != channels || std_.size() != channels) {
+      throw ConfigError(fmt::format(
+          "data.mean and data.std have {} and {} values; pictures of {} channel{} need as many",
+          mean_.size(), std_.size(), channels, channels == 1 ? "" : "s"));
+    }
+    jitter_index_ = index_jitter(batch, static_cast<int>(channels));
   }
-  jitter_index_ = index_jitter(batch, static_cast<int>(channels));
   const auto bytes = static_cast<int64_t>(pixels_.nbytes());
   if (!device.is_cpu() && (device_bytes == 0 || bytes <= device_bytes)) {
     pixels_ = pixels_.to(device, /*non_blocking=*/true);
@@ -78,6 +87,7 @@ DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
 }
 
 at::Tensor DevicePatches::gather(const std::vector<int64_t>& rows) const {
+  if (holds_vectors()) return gather_vectors(rows);
   if (!device_.is_cpu()) return gather_on_device(rows);
   if (dtype_ == at::kDouble) return gather_on_host<double>(rows);
   return gather_on_host<float>(rows).to(dtype_);
@@ -95,6 +105,8 @@ at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const
   T* target = patches.data_ptr<T>();
   const uint8_t* source = pixels_.const_data_ptr<uint8_t>();
   const int32_t* inside = batch_.inside.const_data_ptr<int32_t>();
+  const int32_t* erased =
+      batch_.erased.defined() ? batch_.erased.const_data_ptr<int32_t>() : nullptr;
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const uint8_t* bytes = source + rows[i] * channels * plane;
@@ -111,15 +123,20 @@ at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const
       }
       for (int c = 0; c < channels; ++c) {
         normalise(static_cast<T>(mean_[c]), static_cast<T>(std_[c]), planes[c], plane);
+        if (erased != nullptr) erase_part(planes[c], erased + 4 * rows[i], width);
       }
     }
   });
   return patches;
 }
 
+at::Tensor DevicePatches::gather_vectors(const std::vector<int64_t>& rows) const {
+  const at::Tensor index = at::tensor(rows, at::kLong).to(pixels_.device());
+  return pixels_.index_select(0, index).to(device_, dtype_);
+}
+
 at::Tensor DevicePatches::gather_on_device(const std::vector<int64_t>& rows) const {
   const at::ScalarType compute = dtype_ == at::kDouble ? at::kDouble : at::kFloat;
-  const auto n = static_cast<int64_t>(rows.size());
   const at::Tensor index = at::tensor(rows, at::kLong);
   at::Tensor patches = pixels_.index_select(0, index.to(pixels_.device())).to(device_);
   patches = patches.to(compute).div_(255);
@@ -129,15 +146,16 @@ at::Tensor DevicePatches::gather_on_device(const std::vector<int64_t>& rows) con
     for (const int64_t row : rows) jitter.push_back(&jitter_of(row));
     jitter_on_device(patches, jitter);
     const at::Tensor inside = batch_.inside.index_select(0, index).to(device_);
-    const auto edge = [&](int64_t i) { return inside.select(1, i).view({n, 1, 1}); };
-    const at::Tensor x = at::arange(patches.size(3), options).view({1, 1, -1});
-    const at::Tensor y = at::arange(patches.size(2), options).view({1, -1, 1});
-    const at::Tensor outside = (x < edge(0)) | (x >= edge(2)) | (y < edge(1)) | (y >= edge(3));
-    patches.masked_fill_(outside.unsqueeze(1), 0);
+    patches.masked_fill_(lies_in(inside, patches).logical_not_(), 0);
   }
   const at::Tensor mean = at::tensor(mean_, at::kDouble).to(options).view({1, -1, 1, 1});
   const at::Tensor std = at::tensor(std_, at::kDouble).to(options).view({1, -1, 1, 1});
-  return patches.sub_(mean).div_(std).to(dtype_);
+  patches.sub_(mean).div_(std);
+  if (batch_.erased.defined()) {
+    const at::Tensor erased = batch_.erased.index_select(0, index).to(device_);
+    patches.masked_fill_(lies_in(erased, patches), 0);
+  }
+  return patches.to(dtype_);
 }
 
 }  // namespace dbps::data

@@ -1,4 +1,4 @@
-// A micro-batch on the host, and its patches on the device.
+// A micro-batch on the host, and its patches (or feature vectors) on the device.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,12 +15,13 @@ namespace dbps::data {
 struct HostBag {
   int64_t picture = 0;  // index into Dataset::pictures()
   std::string id;
-  uint64_t sample = 0;  // names its random streams
-  int64_t grid_columns = 0;
-  int64_t grid_rows = 0;
-  int64_t source_width = 0;  // level-0 pixels
+  uint64_t sample = 0;  // names its random streams, each time an epoch draws the picture
+  int64_t grid_columns = 0;  // of features: N
+  int64_t grid_rows = 0;     // of features: 1
+  int64_t source_width = 0;  // level-0 pixels; of features 0, as are a patch's sizes
   int64_t source_height = 0;
-  std::vector<int64_t> index;  // row-major place in the grid of each kept patch, ascending
+  std::vector<int64_t> index;  // row-major place in the grid of each kept patch, ascending; of
+                               // features: number in the bag
   std::vector<float> x;        // top-left corner in pixels of the source, one a kept patch
   std::vector<float> y;
   float patch_width_source = 0;  // extent of a patch in pixels of the source
@@ -33,8 +34,10 @@ struct HostBatch {
   std::vector<int64_t> offsets;  // B + 1: rows of bag b are offsets[b] .. offsets[b + 1] - 1
   at::Tensor pixels;             // (P, C, h, w) uint8 on the host, pinned when the device is a GPU;
                                  // kind = features: (P, F) float32
-  at::Tensor inside;  // (P, 4) int32: x0, y0, x1, y1 of the part of each patch that lies in
-                      // the picture; outside is black after the jitter
+  at::Tensor inside;  // of pictures (P, 4) int32: x0, y0, x1, y1 of the part of each patch that
+                      // lies in the picture; outside is black after the jitter
+  at::Tensor erased;   // of pictures (P, 4) int32: as `inside`, the part of each patch that is 0
+                       // after normalisation, all zeros: none; undefined: nothing is erased
   std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none
   double read_seconds = 0;     // thread time
   double decode_seconds = 0;
@@ -42,16 +45,18 @@ struct HostBatch {
   int64_t bytes_copied = 0;  // pixels copied out of decoded pictures
 };
 
-// The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device. The
+// The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device;
+// feature vectors as they are, on the device. The
 // batch must outlive it. On a GPU, a batch of at most `device_bytes` of pixels (0: of any size) is
 // uploaded once; of a larger one gather() uploads what it is asked for. Not thread-safe.
 class DevicePatches {
  public:
-  // `mean` and `std`: one value a channel, of pixels in 0 .. 1.
+  // `mean` and `std`: one value a channel, of pixels in 0 .. 1; not used for features.
   DevicePatches(const HostBatch& batch, std::vector<double> mean, std::vector<double> std,
                 at::Device device, at::ScalarType dtype, int64_t device_bytes);
 
-  // (n, C, h, w) of the batch's rows, in the order given, of `dtype`, without gradient. Values are
+  // (n, C, h, w), of features (n, F), of the batch's rows, in the order given, of `dtype`, without
+  // gradient. Values of patches are
   // those that whole-picture augmentation followed by cutting gives, to 1/255.
   at::Tensor gather(const std::vector<int64_t>& rows) const;
 
@@ -59,6 +64,8 @@ class DevicePatches {
   template <typename T>
   at::Tensor gather_on_host(const std::vector<int64_t>& rows) const;
   at::Tensor gather_on_device(const std::vector<int64_t>& rows) const;
+  at::Tensor gather_vectors(const std::vector<int64_t>& rows) const;
+  bool holds_vectors() const { return batch_.pixels.dim() == 2; }
   const Jitter& jitter_of(int64_t row) const { return batch_.jitter[jitter_index_[row]]; }
 
   const HostBatch& batch_;

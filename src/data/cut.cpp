@@ -1,11 +1,15 @@
 #include "data/cut.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include "base/random.h"
+#include "data/erase.h"
 
 namespace dbps::data {
 namespace {
@@ -94,12 +98,6 @@ Window visible(const Placement& p, Size picture, const Window& patch) {
   return {across.first, down.first, across.second, down.second};
 }
 
-Window patch_window(const Grid& grid, int64_t index) {
-  const int64_t x = grid.x[index % grid.columns];
-  const int64_t y = grid.y[index / grid.columns];
-  return {x, y, x + grid.patch_width, y + grid.patch_height};
-}
-
 // The resized picture's rectangle that an augmented one shows.
 Window source_window(const Placement& p, const Window& shown) {
   const auto x = [&](int64_t column, int64_t row) {
@@ -149,13 +147,37 @@ void copy_row(const uint8_t* source, int64_t stride, uint8_t* target, int64_t pl
 
 }  // namespace
 
-Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
+Window patch_window(const Grid& grid, int64_t index) {
+  const int64_t x = grid.x[index % grid.columns];
+  const int64_t y = grid.y[index / grid.columns];
+  return {x, y, x + grid.patch_width, y + grid.patch_height};
+}
+
+uint64_t sample_of(uint64_t picture, int64_t occurrence) {
+  if (occurrence == 0) return picture;
+  const std::string name = fmt::format("{:x} again {}", picture, occurrence);
+  return stable_hash(name.data(), name.size());
+}
+
+std::vector<int64_t> choose_kept(int64_t n, uint64_t sample, const LoaderOptions& options) {
+  if (options.training) {
+    RandomStream drop(static_cast<uint64_t>(options.seed), Purpose::kDrop,
+                      static_cast<uint64_t>(options.epoch), sample);
+    return drop.choose(n, kept_patches(options.drop.ratio, n, options.salient));
+  }
+  std::vector<int64_t> all(static_cast<size_t>(n));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
+             int64_t occurrence) {
   const Picture& entry = dataset.pictures()[picture];
   const store::Bag& stored = dataset.store(entry.store).bag(entry.bag);
   HostBag bag;
   bag.picture = picture;
   bag.id = entry.id;
-  bag.sample = entry.sample;
+  bag.sample = sample_of(entry.sample, occurrence);
   bag.source_width = stored.width;
   bag.source_height = stored.height;
   return plan_cut(std::move(bag), options);
@@ -177,12 +199,11 @@ Cut plan_cut(HostBag bag, const LoaderOptions& options) {
   }
   cut.grid = make_grid(options.data, shown_size(cut.placement, cut.resized));
   const int64_t n = cut.grid.size();
-  if (!options.training) {
-    cut.bag.index.resize(static_cast<size_t>(n));
-    std::iota(cut.bag.index.begin(), cut.bag.index.end(), 0);
-  } else {
-    RandomStream drop(seed, Purpose::kDrop, epoch, cut.bag.sample);
-    cut.bag.index = drop.choose(n, kept_patches(options.drop.ratio, n, options.salient));
+  cut.bag.index = choose_kept(n, cut.bag.sample, options);
+  if (options.training) {
+    RandomStream erase(seed, Purpose::kErase, epoch, cut.bag.sample);
+    cut.erased = draw_erased(erase, options, shown_size(cut.placement, cut.resized), cut.grid,
+                             cut.bag.index);
   }
   describe_bag(cut);
 

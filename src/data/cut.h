@@ -32,10 +32,22 @@ struct Cut {
   Placement placement;
   std::vector<Jitter> jitter;  // none, one, or one a kept patch; mean_grey still to come
   JitterPer jitter_per = JitterPer::kBag;
+  std::vector<Window> erased;  // none, or one a kept patch, in its own pixels; empty: all zeros
 };
 
-// A function of seed, epoch and picture.
-Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
+// Which of a bag's n patches are kept, ascending: in training those that the drop leaves, else all.
+std::vector<int64_t> choose_kept(int64_t n, uint64_t sample, const LoaderOptions& options);
+
+// The rectangle of the augmented picture that a patch of the grid shows.
+Window patch_window(const Grid& grid, int64_t index);
+
+// Names the random streams of a picture that the epoch has drawn `occurrence` times before.
+uint64_t sample_of(uint64_t picture, int64_t occurrence);
+
+// A function of seed, epoch, picture and how often the epoch has drawn it before: each time has
+// random streams of its own.
+Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
+             int64_t occurrence = 0);
 // The same for a bag of which only picture, id, sample and source size are known.
 Cut plan_cut(HostBag bag, const LoaderOptions& options);
 

@@ -21,16 +21,26 @@ namespace {
 namespace fs = std::filesystem;
 using Stores = std::vector<std::unique_ptr<store::Reader>>;
 
+std::string content_of(const store::Settings& settings) {
+  if (settings.kind != store::Kind::kFeatures) return store::kind_name(settings.kind);
+  return fmt::format("features of width {}", settings.channels);
+}
+
 Stores open_stores(const std::vector<std::string>& folders) {
   if (folders.empty()) throw ConfigError("data.store is not set: it names the folder of a store");
   Stores stores;
   for (const std::string& folder : folders) {
     stores.push_back(std::make_unique<store::Reader>(folder));
-    const store::Kind kind = stores.back()->settings().kind;
-    if (kind != store::Kind::kImages) {
+    const store::Settings& settings = stores.back()->settings();
+    if (settings.kind == store::Kind::kTiles) {
       throw ConfigError(fmt::format(
-          "data.store = \"{}\": a store of {} cannot be read for training yet, only one of images",
-          folder, store::kind_name(kind)));
+          "data.store = \"{}\": a store of tiles cannot be read for training yet", folder));
+    }
+    const store::Settings& first = stores.front()->settings();
+    const bool vectors = first.kind == store::Kind::kFeatures;
+    if (settings.kind != first.kind || (vectors && settings.channels != first.channels)) {
+      throw ConfigError(fmt::format("data.store: {} holds {}, but {} holds {}", folders.front(),
+                                    content_of(first), folder, content_of(settings)));
     }
   }
   return stores;
@@ -216,6 +226,10 @@ Dataset::Dataset(const DataOptions& options, std::vector<TaskColumn> tasks)
 
 const std::vector<int64_t>& Dataset::of_split(Split split) const {
   return of_split_[static_cast<int>(split)];
+}
+
+int64_t Dataset::feature_width() const {
+  return kind() == store::Kind::kFeatures ? stores_.front()->settings().channels : 0;
 }
 
 std::string Dataset::fingerprint() const {

@@ -50,6 +50,8 @@ class Dataset {
   const std::vector<int64_t>& of_split(Split split) const;
   const std::vector<TaskColumn>& tasks() const { return tasks_; }  // classes filled in
   const store::Reader& store(int64_t index) const { return *stores_[index]; }
+  store::Kind kind() const { return stores_.front()->settings().kind; }  // all stores agree
+  int64_t feature_width() const;    // F, of kind = features; 0 of others
   std::string fingerprint() const;  // of the pixels of all stores
   std::string labels_hash() const;  // of labels and split as read
 

@@ -80,4 +80,11 @@ void jitter_on_device(at::Tensor& patches, const std::vector<const Jitter*>& jit
   }
 }
 
+at::Tensor lies_in(const at::Tensor& parts, const at::Tensor& patches) {
+  const auto edge = [&](int64_t i) { return parts.select(1, i).view({-1, 1, 1}); };
+  const at::Tensor x = at::arange(patches.size(3), patches.options()).view({1, 1, -1});
+  const at::Tensor y = at::arange(patches.size(2), patches.options()).view({1, -1, 1});
+  return ((x >= edge(0)) & (x < edge(2)) & (y >= edge(1)) & (y < edge(3))).unsqueeze(1);
+}
+
 }  // namespace dbps::data

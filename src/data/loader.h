@@ -1,4 +1,5 @@
-// Reads, decodes and cuts ahead of the training, in threads. The only producer of HostBatch.
+// Reads, decodes and cuts ahead of the training, in threads. With vectors.h, which serves bags that
+// are in no data set, the only producer of HostBatch.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ struct LoaderOptions {
   DataOptions data;
   AugmentOptions augment;
   DropOptions drop;
-  bool training = true;  // false: no augmentation, no drop
+  bool training = true;  // false: no augmentation, no drop; features know no augmentation
   int64_t salient = 0;   // M, for the number of kept patches
   int64_t seed = 0;
   int64_t epoch = 0;
@@ -42,13 +43,15 @@ PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOp
 HostBatch cut_picture(const image::Image& picture, const std::string& id, LoaderOptions options);
 
 // Hands out the batches of `batches` (each a list of pictures()-indices, possibly empty) in order.
-// What a batch holds depends on seed, epoch and picture alone, never on threads or prefetch. At
-// most data.prefetch_batches (at least one) are ahead of next(). next() may be called from one
-// thread. Destroying it ends its threads once they are done with their pictures. The dataset must
-// outlive it.
+// What a batch holds depends on seed, epoch, picture and occurrence alone, never on threads or
+// prefetch. At most data.prefetch_batches (at least one) are ahead of next(). next() may be called
+// from one thread. Destroying it ends its threads once they are done with their pictures. The
+// dataset must outlive it.
 class Loader {
  public:
-  Loader(const Dataset& dataset, LoaderOptions options, std::vector<std::vector<int64_t>> batches);
+  // `occurrences`: as of StepPlan, a picture of `batches`; empty: all 0.
+  Loader(const Dataset& dataset, LoaderOptions options, std::vector<std::vector<int64_t>> batches,
+         std::vector<std::vector<int64_t>> occurrences = {});
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;

@@ -13,6 +13,7 @@ enum class Edge { kDrop, kPad, kShift };
 enum class Sampling { kNatural, kBalanced };
 enum class JitterPer { kBag, kPatch };
 enum class Flip { kNone, kHorizontal, kBoth };
+enum class Erase { kNone, kRandom, kPatches };
 
 struct DataOptions {
   std::vector<std::string> store;  // folders
@@ -48,11 +49,14 @@ struct AugmentOptions {
   int64_t translate = 100;  // pixels an axis
   Flip flip = Flip::kNone;
   bool rotate90 = false;
+  Erase erase = Erase::kNone;
 };
 
 struct DropOptions {
   std::string ratio =
       "0";  // r, as the decimal that was written: ceil() must not see 0.7 as 0.69999...
+  double erase_ratio =
+      0.0;  // share of a picture, or of its patches, that AugmentOptions::erase zeroes
 };
 
 }  // namespace dbps::data

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -86,6 +87,16 @@ Shares balanced_shares(const std::vector<int64_t>& batch, const std::vector<int6
   return shares;
 }
 
+void count_occurrences(std::vector<StepPlan>& steps) {
+  std::unordered_map<int64_t, int64_t> drawn;
+  for (StepPlan& step : steps) {
+    for (const std::vector<int64_t>& share : step.micro_batches) {
+      std::vector<int64_t>& occurrences = step.occurrences.emplace_back();
+      for (const int64_t picture : share) occurrences.push_back(drawn[picture]++);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<StepPlan> plan_epoch(const Dataset& dataset, const std::vector<int64_t>& pictures,
@@ -111,6 +122,7 @@ std::vector<StepPlan> plan_epoch(const Dataset& dataset, const std::vector<int64
     }
     steps.push_back(std::move(step));
   }
+  count_occurrences(steps);
   return steps;
 }
 

@@ -13,6 +13,9 @@ struct StepPlan {
   // pictures()-indices of each micro-batch; always `micro_batches` of them, the last step's may be
   // short or empty.
   std::vector<std::vector<int64_t>> micro_batches;
+  // Of the same shape: how often the epoch has drawn that picture before. 0 but for sampling
+  // "balanced".
+  std::vector<std::vector<int64_t>> occurrences;
 };
 
 struct PlanOptions {

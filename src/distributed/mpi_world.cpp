@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "distributed/host.h"
+#include "distributed/mpi_heartbeats.h"
 
 namespace dbps::distributed {
 
@@ -68,6 +69,7 @@ MpiWorld::MpiWorld() : exceptions_at_start_(std::uncaught_exceptions()), host_(h
   DBPS_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
   control_ = duplicate(MPI_COMM_WORLD);
   gradients_ = duplicate(MPI_COMM_WORLD);
+  heartbeats_ = duplicate(MPI_COMM_WORLD);
   DBPS_MPI(MPI_Comm_rank(control_, &rank_));
   DBPS_MPI(MPI_Comm_size(control_, &world_size_));
   MPI_Comm local = MPI_COMM_NULL;
@@ -82,12 +84,14 @@ MpiWorld::~MpiWorld() {
   if (std::uncaught_exceptions() > exceptions_at_start_) return;
   try {
     barrier();
+    drop_heartbeats(heartbeats_);
   } catch (const std::exception& error) {
     log::error("rank {}: {}", rank_, error.what());
     return;
   }
   MPI_Comm_free(&control_);
   MPI_Comm_free(&gradients_);
+  MPI_Comm_free(&heartbeats_);
   MPI_Finalize();
 }
 
@@ -159,6 +163,10 @@ std::vector<double> MpiWorld::sum(const std::vector<double>& values) {
     for (size_t i = 0; i < total.size(); ++i) total[i] += one[i];
   }
   return total;
+}
+
+std::unique_ptr<Heartbeats> MpiWorld::make_heartbeats() {
+  return std::make_unique<MpiHeartbeats>(heartbeats_);
 }
 
 void MpiWorld::abort(int code) {

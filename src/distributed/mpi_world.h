@@ -38,6 +38,7 @@ class MpiWorld final : public World {
   std::vector<std::string> all_gather(const std::string& bytes) override;
   int64_t max(int64_t value) override;
   std::vector<double> sum(const std::vector<double>& values) override;
+  std::unique_ptr<Heartbeats> make_heartbeats() override;
   [[noreturn]] void abort(int code) override;
 
   // For the communication thread alone.
@@ -46,6 +47,7 @@ class MpiWorld final : public World {
  private:
   MPI_Comm control_ = MPI_COMM_NULL;
   MPI_Comm gradients_ = MPI_COMM_NULL;
+  MPI_Comm heartbeats_ = MPI_COMM_NULL;
   int rank_ = 0;
   int world_size_ = 1;
   int local_rank_ = 0;

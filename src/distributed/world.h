@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "distributed/heartbeats.h"
+
 namespace dbps::distributed {
 
 // Destroying it waits for all ranks. While an exception unwinds it does not, and the process has to
@@ -28,6 +30,9 @@ class World {
   virtual int64_t max(int64_t value) = 0;                                     // collective
   // Collective; adds in rank order.
   virtual std::vector<double> sum(const std::vector<double>& values) = 0;
+
+  // For this rank's watchdog; null in a world of one. At most one at a time; goes before the world.
+  virtual std::unique_ptr<Heartbeats> make_heartbeats() { return nullptr; }
 
   // Ends every rank with `code`; for a failure that others do not know of. Never returns.
   [[noreturn]] virtual void abort(int code) = 0;

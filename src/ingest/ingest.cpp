@@ -1,21 +1,15 @@
 #include "ingest/ingest.h"
 
-#include <fmt/format.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <condition_variable>
+#include <memory>
 #include <mutex>
 
-#include "base/crc32c.h"
 #include "base/csv.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/parallel.h"
-#include "image/codec.h"
-#include "image/resize.h"
+#include "ingest/bag_maker.h"
 #include "ingest/labels.h"
 #include "store/writer.h"
 
@@ -24,65 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-
-// Bounds the pixels decoded at one time, whatever the number of threads. A picture larger than the
-// whole budget goes alone.
-class PixelBudget {
- public:
-  explicit PixelBudget(double pixels) : free_(pixels), all_(pixels) {}
-
-  class Share {
-   public:
-    Share(PixelBudget& budget, double pixels)
-        : budget_(budget), pixels_(std::min(pixels, budget.all_)) {
-      std::unique_lock<std::mutex> lock(budget_.mutex_);
-      budget_.freed_.wait(lock, [&] { return budget_.free_ >= pixels_; });
-      budget_.free_ -= pixels_;
-    }
-    ~Share() {
-      {
-        const std::lock_guard<std::mutex> lock(budget_.mutex_);
-        budget_.free_ += pixels_;
-      }
-      budget_.freed_.notify_all();
-    }
-    Share(const Share&) = delete;
-    Share& operator=(const Share&) = delete;
-
-   private:
-    PixelBudget& budget_;
-    double pixels_;
-  };
-
- private:
-  std::mutex mutex_;
-  std::condition_variable freed_;
-  double free_;
-  double all_;
-};
-
-struct EncodedPicture {
-  store::Bag bag;
-  store::Source source;
-  std::vector<uint8_t> bytes;
-  std::vector<std::string> modes;
-};
-
-std::vector<std::string> odd_modes(const image::Info& info) {
-  std::vector<std::string> modes;
-  if (info.mode != image::Mode::kRgb) modes.push_back(image::mode_name(info.mode));
-  if (info.orientation != 1) modes.push_back("rotated (EXIF)");
-  return modes;
-}
-
-image::Image shrink(image::Image picture, int64_t longest) {
-  const int64_t side = std::max(picture.width, picture.height);
-  if (longest == 0 || side <= longest) return picture;
-  const auto scaled = [&](int64_t length) {
-    return std::max<int64_t>(1, std::llround(static_cast<double>(length) * longest / side));
-  };
-  return image::resize(picture, scaled(picture.width), scaled(picture.height));
-}
 
 class Ingestion {
  public:
@@ -93,7 +28,8 @@ class Ingestion {
         options_(options),
         progress_(progress),
         jobs_(options.jobs > 0 ? options.jobs : available_cores()),
-        budget_(options.max_pixels),
+        maker_(options.kind == store::Kind::kFeatures ? make_feature_maker(sources, store, jobs_)
+                                                      : make_picture_maker(options)),
         writer_(store, writer_options()),
         is_kept_(sources.pictures.size()) {}
 
@@ -117,7 +53,7 @@ class Ingestion {
  private:
   store::WriterOptions writer_options() const {
     store::WriterOptions writer;
-    writer.settings = settings_of(options_);
+    writer.settings = maker_->settings();
     writer.shard_bytes = options_.shard_bytes;
     writer.threads = jobs_;
     return writer;
@@ -126,53 +62,19 @@ class Ingestion {
   void add(int64_t index) {
     const SourcePicture& picture = sources_.pictures[index];
     try {
-      const EncodedPicture encoded = encode(picture);
-      writer_.append(encoded.bag, encoded.source, encoded.bytes);
-      count_kept(index, encoded);
+      count_kept(index, maker_->make(picture, writer_));
     } catch (const DataError& error) {
       count_failed(picture, error.what());
     }
   }
 
-  EncodedPicture encode(const SourcePicture& picture) {
-    EncodedPicture encoded;
-    const std::string name = picture.path.string();
-    struct stat status {};
-    if (::stat(name.c_str(), &status) != 0) {
-      throw DataError(errno_message(fmt::format("cannot open {}", name)));
-    }
-    encoded.bytes = read_file(picture.path);
-    const uint32_t crc = crc32c(encoded.bytes.data(), encoded.bytes.size());
-    encoded.source = {
-        name, encoded.bytes.size(), status.st_mtime, fmt::format("crc32c:{:08x}", crc), {}, ""};
-    const image::Info info = image::probe(encoded.bytes, name);
-    encoded.modes = odd_modes(info);
-    const PixelBudget::Share share(
-        budget_, static_cast<double>(info.width) * static_cast<double>(info.height));
-    image::DecodeOptions decode;
-    decode.max_pixels = options_.max_pixels;
-    // Also with codec keep: a picture that does not decode is found now and not in the middle of a
-    // training.
-    const image::Image pixels =
-        shrink(image::decode(encoded.bytes, name, decode), options_.longest);
-    encoded.bag.id = picture.id;
-    encoded.bag.width = pixels.width;
-    encoded.bag.height = pixels.height;
-    if (options_.codec == store::Codec::kJpeg) {
-      encoded.bytes = image::encode_jpeg(pixels, options_.quality);
-    } else if (options_.codec == store::Codec::kPng) {
-      encoded.bytes = image::encode_png(pixels);
-    }
-    return encoded;
-  }
-
-  void count_kept(int64_t index, const EncodedPicture& encoded) {
+  void count_kept(int64_t index, const MadeBag& made) {
     const std::lock_guard<std::mutex> lock(mutex_);
     is_kept_[index] = true;
     ++summary_.kept;
-    summary_.source_bytes += encoded.source.bytes;
-    summary_.stored_bytes += encoded.bytes.size();
-    for (const std::string& mode : encoded.modes) ++summary_.modes[mode];
+    summary_.source_bytes += made.source_bytes;
+    summary_.stored_bytes += made.stored_bytes;
+    for (const std::string& mode : made.modes) ++summary_.modes[mode];
     report_progress();
   }
 
@@ -222,7 +124,7 @@ class Ingestion {
   const ProgressCallback& progress_;
   const int jobs_;
   const Clock::time_point start_ = Clock::now();
-  PixelBudget budget_;
+  const std::unique_ptr<BagMaker> maker_;
   store::Writer writer_;
   std::vector<char> is_kept_;
   int64_t done_ = 0;
@@ -232,25 +134,6 @@ class Ingestion {
 };
 
 }  // namespace
-
-store::Settings settings_of(const IngestOptions& options) {
-  if (options.quality < 1 || options.quality > 100) {
-    throw ConfigError(fmt::format("--quality {} lies outside 1 .. 100", options.quality));
-  }
-  if (options.longest < 0) {
-    throw ConfigError(fmt::format("--longest {} is negative", options.longest));
-  }
-  if (options.longest > 0 && options.codec == store::Codec::kKeep) {
-    throw ConfigError(
-        "--longest makes new pictures, --codec keep passes the old ones through: choose --codec "
-        "jpeg or png");
-  }
-  store::Settings settings;
-  settings.codec = options.codec;
-  settings.quality = options.codec == store::Codec::kJpeg ? options.quality : 0;
-  settings.longest = options.longest;
-  return settings;
-}
 
 Summary ingest(const SourceList& sources, const fs::path& store, const IngestOptions& options,
                const ProgressCallback& progress) {

@@ -1,5 +1,5 @@
-// Pictures into a store: parallel over files, restartable, each picture decoded once to see that it
-// is whole.
+// Pictures or feature vectors into a store: parallel over files, restartable, each source read once
+// in full to see that it is whole.
 #pragma once
 
 #include <cstdint>
@@ -37,16 +37,17 @@ struct Summary {
   uint64_t source_bytes = 0;         // of the pictures kept
   uint64_t stored_bytes = 0;
   std::map<std::string, int64_t>
-      modes;  // other than plain RGB: "palette", "CMYK", "rotated (EXIF)"
+      modes;  // other than plain RGB: "palette", "CMYK", "rotated (EXIF)"; numbers converted
   int64_t labels_added = 0;
   double seconds = 0.0;
 };
 
 // Adds what the store does not have yet, then labels.csv (rows that are there stay as they are) and
 // failed.csv (path, reason; absent when nothing failed). A picture that cannot be used is left out
-// and listed in the summary. When nothing at all could be kept no store is made. Throws ConfigError
-// and DataError as store::Writer does, RuntimeFault when the disk fails; what was ingested until
-// then is kept for the next call.
+// and listed in the summary. A new store of features takes the width that most files have; its
+// numbers are float16 where all of those are, else float32. When nothing at all could be kept no
+// store is made. Throws ConfigError and DataError as store::Writer does, RuntimeFault when the disk
+// fails; what was ingested until then is kept for the next call.
 Summary ingest(const SourceList& sources, const std::filesystem::path& store,
                const IngestOptions& options, const ProgressCallback& progress = {});
 

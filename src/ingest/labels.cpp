@@ -39,7 +39,7 @@ int64_t merge_labels(const fs::path& store, const SourceList& list,
   std::set<std::string> known;
   for (const CsvRow& row : table.rows) {
     known.insert(trim(row.fields[id]));
-    known.insert(without_picture_extension(trim(row.fields[id])));
+    known.insert(without_source_extension(trim(row.fields[id])));
   }
   std::vector<size_t> places;
   for (const std::string& name : list.columns) {

@@ -1,4 +1,4 @@
-// How pictures become bags.
+// How sources become bags.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 namespace dbps::ingest {
 
 struct IngestOptions {
+  store::Kind kind = store::Kind::kImages;  // or kFeatures, for which only bytes and jobs count
   store::Codec codec = store::Codec::kKeep;
   int quality = 90;                      // of codec jpeg, 1 .. 100
   int64_t longest = 0;                   // pixels; pictures with a longer side are shrunk. 0: none
@@ -16,8 +17,8 @@ struct IngestOptions {
   double max_pixels = 1e9;  // larger pictures are refused; also those in flight together
 };
 
-// What a store of these options is made with. Throws ConfigError for options that cannot go
-// together.
+// What a store of pictures of these options is made with. Throws ConfigError for options that
+// cannot go together.
 store::Settings settings_of(const IngestOptions& options);
 
 }  // namespace dbps::ingest

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "ingest/feature_file.h"
 
 namespace dbps::ingest {
 namespace {
@@ -32,8 +32,21 @@ std::string split_of_folder(const std::string& name) {
   return found == kNames.end() ? "" : found->second;
 }
 
+using Extensions = std::vector<std::string>;
+
+const Extensions& extensions_of(store::Kind kind) {
+  static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
+  static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5"};
+  return kind == store::Kind::kFeatures ? kFeatures : kPictures;
+}
+
+const char* what_is_read(store::Kind kind) {
+  return kind == store::Kind::kFeatures ? "file of features (.npy .safetensors .h5 .hdf5)"
+                                        : "picture (.jpg .jpeg .png .tif .tiff)";
+}
+
 // Paths of pictures below a folder, relative to it, in order.
-std::vector<fs::path> pictures_below(const fs::path& folder) {
+std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind) {
   std::vector<fs::path> found;
   std::error_code error;
   fs::recursive_directory_iterator entries(folder, fs::directory_options::follow_directory_symlink,
@@ -41,7 +54,7 @@ std::vector<fs::path> pictures_below(const fs::path& folder) {
   for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
     const bool hidden = entries->path().filename().string().starts_with(".");
     if (hidden && entries->is_directory()) entries.disable_recursion_pending();
-    if (hidden || !has_picture_extension(entries->path()) || entries->is_directory()) continue;
+    if (hidden || !has_source_extension(entries->path(), kind) || entries->is_directory()) continue;
     found.push_back(entries->path().lexically_relative(folder));
   }
   if (error) {
@@ -55,19 +68,18 @@ std::vector<fs::path> pictures_below(const fs::path& folder) {
 // Clashes are resolved alike for all that clash, so that an id does not hang on an order.
 void set_ids(const std::vector<fs::path>& relative, std::vector<SourcePicture>& pictures) {
   std::map<std::string, int> count;
-  for (const fs::path& path : relative) ++count[without_picture_extension(path.generic_string())];
+  for (const fs::path& path : relative) ++count[without_source_extension(path.generic_string())];
   for (size_t i = 0; i < relative.size(); ++i) {
     const std::string whole = relative[i].generic_string();
-    const std::string stem = without_picture_extension(whole);
+    const std::string stem = without_source_extension(whole);
     pictures[i].id = count[stem] == 1 ? stem : whole;
   }
 }
 
-SourceList list_folder(const fs::path& folder) {
-  const std::vector<fs::path> relative = pictures_below(folder);
+SourceList list_folder(const fs::path& folder, store::Kind kind) {
+  const std::vector<fs::path> relative = pictures_below(folder, kind);
   if (relative.empty()) {
-    throw ConfigError(
-        fmt::format("{} holds no picture (.jpg .jpeg .png .tif .tiff)", folder.string()));
+    throw ConfigError(fmt::format("{} holds no {}", folder.string(), what_is_read(kind)));
   }
   const auto in_split = [](const fs::path& path) {
     return path.has_parent_path() && !split_of_folder(path.begin()->string()).empty();
@@ -97,7 +109,7 @@ std::string id_of_path(const std::string& written, const fs::path& folder) {
     const bool inside = !below.empty() && *below.begin() != "..";
     path = inside ? below : path.relative_path();
   }
-  return without_picture_extension(path.generic_string());
+  return without_source_extension(path.generic_string());
 }
 
 SourceList list_csv(const fs::path& csv) {
@@ -139,16 +151,34 @@ SourceList list_csv(const fs::path& csv) {
   return list;
 }
 
-}  // namespace
-
-bool has_picture_extension(const fs::path& path) {
-  static constexpr std::array kExtensions = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
-  const std::string extension = lower(path.extension().string());
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+// A .safetensors file of many bags becomes one entry a bag, "<id>/<tensor>"; the tensor's name
+// alone when the file itself is the source. One that cannot be read stays, and fails by name later.
+void name_tensors(SourceList& list, bool only_file) {
+  std::vector<SourcePicture> all;
+  for (SourcePicture& picture : list.pictures) {
+    const std::vector<std::string> tensors = bags_of_safetensors(picture.path);
+    for (const std::string& tensor : tensors) {
+      all.push_back(
+          {only_file ? tensor : picture.id + "/" + tensor, picture.path, picture.values, tensor});
+    }
+    if (tensors.empty()) all.push_back(std::move(picture));
+  }
+  list.pictures = std::move(all);
 }
 
-std::string without_picture_extension(const std::string& path) {
-  if (!has_picture_extension(path)) return path;
+}  // namespace
+
+bool has_source_extension(const fs::path& path, store::Kind kind) {
+  const Extensions& extensions = extensions_of(kind);
+  const std::string extension = lower(path.extension().string());
+  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+}
+
+std::string without_source_extension(const std::string& path) {
+  if (!has_source_extension(path, store::Kind::kImages) &&
+      !has_source_extension(path, store::Kind::kFeatures)) {
+    return path;
+  }
   return path.substr(0, path.size() - fs::path(path).extension().string().size());
 }
 
@@ -162,21 +192,24 @@ size_t SourceList::column(const std::string& name) {
   return place;
 }
 
-SourceList find_sources(const fs::path& source) {
+SourceList find_sources(const fs::path& source, store::Kind kind) {
   SourceList list;
+  bool only_file = false;
   if (fs::is_directory(source)) {
-    list = list_folder(source);
+    list = list_folder(source, kind);
   } else if (!fs::exists(source)) {
     throw ConfigError(fmt::format("{}: no such file or folder", source.string()));
   } else if (lower(source.extension().string()) == ".csv") {
     list = list_csv(source);
-  } else if (has_picture_extension(source)) {
+  } else if (has_source_extension(source, kind)) {
+    only_file = true;
     list.columns = {"label"};
     list.pictures.push_back({source.stem().string(), source, {""}});
   } else {
-    throw ConfigError(fmt::format("{} is neither a folder, a CSV nor a JPEG, PNG or TIFF picture",
-                                  source.string()));
+    throw ConfigError(
+        fmt::format("{} is neither a folder, a CSV nor a {}", source.string(), what_is_read(kind)));
   }
+  if (kind == store::Kind::kFeatures) name_tensors(list, only_file);
   std::sort(list.pictures.begin(), list.pictures.end(),
             [](const SourcePicture& a, const SourcePicture& b) { return a.id < b.id; });
   return list;
@@ -201,7 +234,7 @@ int64_t add_columns(SourceList& list, const CsvTable& table) {
   for (const CsvRow& row : table.rows) {
     const std::string id = trim(row.fields[*key]);
     auto found = by_id.find(id);
-    if (found == by_id.end()) found = by_id.find(without_picture_extension(id));
+    if (found == by_id.end()) found = by_id.find(without_source_extension(id));
     if (found == by_id.end()) {
       ++unknown;
       continue;

@@ -1,4 +1,5 @@
-// Which pictures a source holds, what each is called, and what is known of it.
+// Which pictures (or files of feature vectors) a source holds, what each is called, and what is
+// known of it.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "base/csv.h"
+#include "store/format.h"
 
 namespace dbps::ingest {
 
@@ -14,6 +16,7 @@ struct SourcePicture {
   std::string id;  // the path below the source without extension; with it where two would clash
   std::filesystem::path path;
   std::vector<std::string> values;  // of SourceList::columns; "" where nothing is known
+  std::string tensor = {};          // of a .safetensors file that holds many bags by name
 };
 
 struct SourceList {
@@ -24,19 +27,23 @@ struct SourceList {
   size_t column(const std::string& name);
 };
 
-// A folder: `train|val|test/<class>/*`, `<class>/*`, or pictures without classes (JPEG, PNG, TIFF
-// by extension; hidden files and folders are left out). A CSV: a column `path`, relative to its
-// folder, optionally `id`, and any others, which are labels. Or one picture. The files are not
-// opened. Throws ConfigError when there is no such source or no picture in it, DataError for a CSV
-// that is wrong; two rows with one id are named with both lines.
-SourceList find_sources(const std::filesystem::path& source);
+// A folder: `train|val|test/<class>/*`, `<class>/*`, or pictures without classes (by extension:
+// kind = images takes JPEG, PNG and TIFF, kind = features .npy, .safetensors, .h5 and .hdf5; hidden
+// files and folders are left out). A CSV: a column `path`, relative to its folder, optionally `id`,
+// and any others, which are labels. Or one picture. Files are not opened, but for the headers of
+// .safetensors. Throws ConfigError when there is no such source or no picture in it, DataError for
+// a CSV that is wrong; two rows with one id are named with both lines.
+SourceList find_sources(const std::filesystem::path& source,
+                        store::Kind kind = store::Kind::kImages);
 
 // Takes the columns of a CSV that names pictures by `id`, `slide_id` or `path` (extension
 // optional): they replace columns of the same name. Returns how many of its rows name no picture of
 // the list. Throws DataError for a CSV without such a column, or with two rows for one picture.
 int64_t add_columns(SourceList& list, const CsvTable& table);
 
-bool has_picture_extension(const std::filesystem::path& path);
-std::string without_picture_extension(const std::string& path);
+// Whether the extension is one that `kind` takes.
+bool has_source_extension(const std::filesystem::path& path, store::Kind kind);
+// Without an extension that any kind takes.
+std::string without_source_extension(const std::string& path);
 
 }  // namespace dbps::ingest

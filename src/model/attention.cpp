@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "model/aggregators.h"
 
 namespace dbps::model {
 namespace {
@@ -33,11 +34,7 @@ AggregatorOptions resolve(AggregatorOptions options, int64_t width, int64_t num_
                             std::pair{"dropout", options.dropout}}) {
     if (!(value >= 0 && value < 1)) refuse(key, value, "give at least 0 and less than 1");
   }
-  if (options.tokens == 0) options.tokens = num_tasks;
-  if (options.tokens != 1 && options.tokens != num_tasks) {
-    refuse("tokens", options.tokens,
-           fmt::format("give 0 (one a task), 1 (shared) or {}, the number of tasks", num_tasks));
-  }
+  options.tokens = num_tokens(options, num_tasks);
   if (options.position_encoding && width % 2 != 0) {
     refuse("position_encoding", true, fmt::format("it needs an even width, not {}", width));
   }

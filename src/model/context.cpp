@@ -41,8 +41,9 @@ void BatchStatistics::record(int64_t layer, const at::Tensor& mean,
   const int64_t start = layers_.at(static_cast<size_t>(layer)).start;
   const int64_t channels = mean.numel();
   const auto weight = static_cast<double>(count);
-  sums_.narrow(0, start, channels).add_(mean, weight);
-  sums_.narrow(0, start + channels, channels).add_(unbiased_variance, weight);
+  // Products are rounded before they are added: a fused sum would differ from that over ranks.
+  sums_.narrow(0, start, channels).add_(mean * weight);
+  sums_.narrow(0, start + channels, channels).add_(unbiased_variance * weight);
   sums_.narrow(0, start + 2 * channels, 1).add_(weight);
 }
 

@@ -7,19 +7,6 @@
 namespace dbps::model {
 namespace {
 
-// Bag by bag, the rows of `a` and then those of `b`.
-Ragged concatenate(const Ragged& a, const Ragged& b) {
-  Ragged both = {{}, {0}};
-  std::vector<at::Tensor> pieces;
-  for (int64_t bag = 0; bag < a.num_bags(); ++bag) {
-    pieces.push_back(a.values.narrow(0, a.offsets[bag], a.size(bag)));
-    pieces.push_back(b.values.narrow(0, b.offsets[bag], b.size(bag)));
-    both.offsets.push_back(both.offsets.back() + a.size(bag) + b.size(bag));
-  }
-  both.values = at::cat(pieces);
-  return both;
-}
-
 class CrossAttention final : public AttentionAggregator {
  public:
   using AttentionAggregator::AttentionAggregator;
@@ -29,8 +16,7 @@ class CrossAttention final : public AttentionAggregator {
                        const Forward& forward) override {
     Ragged rows = placed(salient, salient_places);
     if (sub_salient.values.defined() && sub_salient.values.size(0) > 0) {
-      const Ragged detached = {sub_salient.values.detach(), sub_salient.offsets};
-      rows = concatenate(rows, placed(detached, sub_salient_places));
+      rows = with_detached(rows, placed(sub_salient, sub_salient_places));
     }
     return transform(normalise(attend(query(), pad(rows), forward) + query()), forward);
   }

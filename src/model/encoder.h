@@ -17,8 +17,8 @@ namespace dbps::model {
 
 // What an encoder asks of its input and gives.
 struct EncoderSpec {
-  int64_t width = 0;  // D of the embeddings
-  int64_t channels = 3;
+  int64_t width = 0;         // D of the embeddings
+  int64_t channels = 3;      // of features 0, as min_patch; mean and std are empty
   int64_t min_patch = 1;     // smallest side in pixels that reaches the last layer
   int64_t fixed_patch = 0;   // side it insists on (transformers); 0: any
   std::vector<double> mean;  // of the input, 0 .. 1, a channel
@@ -42,7 +42,8 @@ class Encoder {
  public:
   virtual ~Encoder() = default;
   virtual const EncoderSpec& spec() const = 0;
-  // (n, C, h, w) -> (n, D). training: batch statistics, recorded into forward.statistics.
+  // (n, C, h, w), or (n, F) of feature vectors -> (n, D). training: batch statistics, recorded into
+  // forward.statistics.
   virtual at::Tensor embed(const at::Tensor& patches_nCHW, const Forward& forward) = 0;
   virtual Parameters& parameters() = 0;
   // Borrows this encoder, which must outlive it.

@@ -14,6 +14,8 @@ std::unique_ptr<Encoder> make_resnet18(const EncoderOptions& options, at::Tensor
                                        int64_t seed, BatchStatistics& statistics);
 std::unique_ptr<Encoder> make_resnet50(const EncoderOptions& options, at::TensorOptions tensor,
                                        int64_t seed, BatchStatistics& statistics);
+std::unique_ptr<Encoder> make_features(const EncoderOptions& options, at::TensorOptions tensor,
+                                       int64_t seed, BatchStatistics& statistics);
 std::unique_ptr<Encoder> make_tiny(const EncoderOptions& options, at::TensorOptions tensor,
                                    int64_t seed, BatchStatistics& statistics);
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/initialize.h"
+#include "model/ragged.h"
 
 namespace dbps::model {
 namespace {
@@ -35,8 +36,27 @@ Heads::Heads(const std::vector<TaskOptions>& tasks, int64_t width, at::TensorOpt
 }
 
 at::Tensor Heads::logits(const at::Tensor& tokens_BTD, int64_t task) const {
-  const int64_t token = tokens_BTD.size(1) == 1 ? 0 : task;
-  return at::linear(tokens_BTD.select(1, token), weights_.at(task), biases_.at(task));
+  const auto tasks = static_cast<int64_t>(tasks_.size());
+  const int64_t tokens = tokens_BTD.size(1);
+  const at::Tensor own = tokens > tasks ? tokens_BTD.slice(1, task, tokens, tasks).mean(1)
+                                        : tokens_BTD.select(1, tokens == 1 ? 0 : task);
+  return at::linear(own, weights_.at(task), biases_.at(task));
+}
+
+at::Tensor Heads::pool(const at::Tensor& logits, const std::vector<int64_t>& offsets,
+                       int64_t task) const {
+  const Ragged rows = {logits, offsets};
+  return tasks_.at(task).kind == TaskKind::kMulticlass ? bag_means(rows) : bag_maxima(rows);
+}
+
+at::Tensor Heads::confidences(const at::Tensor& patches) const {
+  std::vector<at::Tensor> of_tasks;
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    const at::Tensor of_patches = logits(patches, static_cast<int64_t>(i));
+    const bool softmax = tasks_[i].kind == TaskKind::kMulticlass;
+    of_tasks.push_back((softmax ? of_patches.log_softmax(1) : at::log_sigmoid(of_patches)).amax(1));
+  }
+  return at::stack(of_tasks, 1);
 }
 
 at::Tensor Heads::probabilities(const at::Tensor& logits, int64_t task) const {

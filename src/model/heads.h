@@ -19,13 +19,22 @@ struct TaskLabels {
 
 class Heads {
  public:
-  // Outputs: C for multiclass and multilabel, 1 for binary. Task i reads token i (or 0 when T = 1).
+  // Outputs: C for multiclass and multilabel, 1 for binary. Task i of K reads token i, or token 0
+  // when T = 1, or the mean of tokens i, i + K, i + 2 K, ... when T > K.
   Heads(const std::vector<TaskOptions>& tasks, int64_t width, at::TensorOptions tensor,
         int64_t seed);
   at::Tensor logits(const at::Tensor& tokens_BTD, int64_t task) const;  // (B, C or 1)
+  // Bags' logits (B, C or 1) from those of their rows (Aggregator::classifies_patches): the mean
+  // for multiclass, the largest of each class otherwise, as sigmoid keeps the order. One row a bag:
+  // as given.
+  at::Tensor pool(const at::Tensor& logits, const std::vector<int64_t>& offsets,
+                  int64_t task) const;
+  // How sure the heads are of single patches (n, 1, D): the logarithm of the largest class
+  // probability, (n, tasks).
+  at::Tensor confidences(const at::Tensor& patches) const;
   // Softmax for multiclass (B, C); sigmoid for multilabel (B, C) and binary (B, 1).
   at::Tensor probabilities(const at::Tensor& logits, int64_t task) const;
-  // Loss of each picture, (B), before weights: -log(softmax + epsilon) of its class for multiclass;
+  // Loss of each row, (B), before weights: -log(softmax + epsilon) of its class for multiclass;
   // binary cross entropy with logarithms clamped at -100, mean over classes, otherwise.
   at::Tensor losses(const at::Tensor& logits, const TaskLabels& labels, int64_t task,
                     double epsilon) const;

@@ -1,6 +1,8 @@
 // The whole model: encoder, aggregator and heads.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +26,10 @@ class Model {
   Aggregator& aggregator() { return *aggregator_; }
   Heads& heads() { return *heads_; }
   BatchStatistics& statistics() { return statistics_; }
+
+  // What selection ranks patches by, (n, columns), without gradient: the aggregator's logits, or
+  // the heads' confidences where it classifies patches. Arguments as of Aggregator::scan_logits.
+  at::Tensor scan_logits(const at::Tensor& embeddings_nD, const at::Tensor& places_n);
 
   // "encoder.*", "aggregator.*", "heads.*", in a fixed order: encoder first, heads last.
   std::vector<NamedTensor> parameters() const;

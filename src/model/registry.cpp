@@ -17,11 +17,18 @@ template <typename Factory>
 using Table = std::vector<std::pair<std::string, Factory>>;
 
 Table<EncoderFactory> encoder_table() {
-  return {{"resnet18", make_resnet18}, {"resnet50", make_resnet50}, {"tiny", make_tiny}};
+  return {{"resnet18", make_resnet18},
+          {"resnet50", make_resnet50},
+          {"tiny", make_tiny},
+          {"features", make_features}};
 }
 
 Table<AggregatorFactory> aggregator_table() {
-  return {{"dual_attention", make_dual_attention}, {"cross_attention", make_cross_attention}};
+  return {{"dual_attention", make_dual_attention},
+          {"cross_attention", make_cross_attention},
+          {"gated_attention", make_gated_attention},
+          {"mean", make_mean},
+          {"top_mil", make_top_mil}};
 }
 
 template <typename Factory>

@@ -59,7 +59,7 @@ std::string facts(const Run& run) {
   if (std::isfinite(rate)) out += fact("Pictures a second", number_text(rate), "while training");
   double peak = 0;
   for (const StepEvent& step : run.steps) peak = std::fmax(peak, step.device_bytes_peak);
-  if (peak > 0) out += fact("Device memory", format_bytes(peak), "peak");
+  if (peak > 0) out += fact("Tensor memory", format_bytes(peak), "peak of a training step");
   return out.empty() ? "" : "<dl class=\"facts\">" + out + "</dl>\n";
 }
 

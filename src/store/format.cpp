@@ -44,4 +44,8 @@ Codec codec_of(const std::string& name) {
   throw DataError(fmt::format("'{}' is no codec of a store (keep, jpeg, png)", name));
 }
 
+uint64_t vector_bytes(const Settings& settings) {
+  return static_cast<uint64_t>(settings.channels) * (settings.pixel_type == "float16" ? 2 : 4);
+}
+
 }  // namespace dbps::store

@@ -22,9 +22,9 @@ Codec codec_of(const std::string& name);
 struct Settings {
   Kind kind = Kind::kImages;
   Codec codec = Codec::kKeep;
-  int quality = 90;  // of kJpeg
-  int channels = 3;
-  std::string pixel_type = "uint8";
+  int quality = 90;                  // of kJpeg
+  int channels = 3;                  // kind = features: D, the width of a vector
+  std::string pixel_type = "uint8";  // kind = features: "float16" or "float32"
   int64_t longest = 0;    // side that larger pictures were shrunk to at ingest; 0: none were
   int64_t tile_size = 0;  // kind = tiles
   double mpp = 0.0;       // microns per pixel; 0: unknown
@@ -32,34 +32,38 @@ struct Settings {
   bool operator==(const Settings&) const = default;
 };
 
+// Bytes of one vector; kind = features.
+uint64_t vector_bytes(const Settings& settings);
+
 // A picture, a slide, or a part of a slide.
 struct Bag {
   std::string id;
-  int64_t width = 0;  // pixels of the source at level 0, upright
+  int64_t width = 0;  // pixels of the source at level 0, upright; 0: unknown (features)
   int64_t height = 0;
   uint32_t source = 0;     // row of the shard's /sources
   int64_t first_tile = 0;  // row of the shard's /tiles
-  int64_t tile_count = 0;  // 1 for kind = images
+  int64_t tile_count = 0;  // 1 for kind = images, N for kind = features
   int32_t level = 0;
   double downsample = 1.0;
   double mpp = 0.0;
   int32_t part = 0;
 };
 
+// An encoded picture or tile, or one feature vector.
 struct Tile {
-  uint64_t offset = 0;  // in /blob
+  uint64_t offset = 0;  // in /blob, or bytes in /features
   uint32_t bytes = 0;
   uint32_t crc32c = 0;
   uint32_t source = 0;
-  int32_t x = 0;  // level-0 pixels of the top-left corner
-  int32_t y = 0;
+  int32_t x = 0;  // level-0 pixels of the top-left corner; of a vector whose place is not known,
+  int32_t y = 0;  // its number in the bag and 0
 };
 
 struct Source {
   std::string path;  // as given at ingest
   uint64_t bytes = 0;
   int64_t mtime = 0;  // seconds since 1970
-  std::string hash;   // "crc32c:%08x" of the whole file
+  std::string hash;   // "crc32c:%08x" of the whole file; kind = features: of the bag's vectors
   // Of slides whose JPEG tiles are copied undecoded; empty for kind = images.
   std::vector<uint8_t> jpeg_tables;  // quantisation and Huffman tables
   std::string photometric;           // "RGB" or "YCbCr"

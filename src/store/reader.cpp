@@ -124,6 +124,34 @@ const Tile& Reader::tile(int64_t bag_index, int64_t tile) const {
   return place.shard->content.tables.tiles[place.bag->first_tile + tile];
 }
 
+void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint8_t* out) const {
+  const BagPlace& place = state_->place(bag_index);
+  DBPS_CHECK(settings().kind == Kind::kFeatures, "vectors lie in a store of features");
+  DBPS_CHECK(rows.empty() || (rows.front() >= 0 && rows.back() < place.bag->tile_count),
+             fmt::format("a vector that the bag '{}' does not have", place.bag->id));
+  const OpenShard& shard = *place.shard;
+  const std::vector<Tile>& tiles = shard.content.tables.tiles;
+  const uint64_t width = vector_bytes(settings());
+  for (size_t first = 0; first < rows.size();) {
+    const Tile& head = tiles[place.bag->first_tile + rows[first]];
+    size_t count = 1;
+    while (first + count < rows.size() &&
+           tiles[place.bag->first_tile + rows[first + count]].offset ==
+               head.offset + count * width) {
+      ++count;
+    }
+    pread_exactly(shard.file.get(), out, count * width, shard.content.blob_offset + head.offset,
+                  shard.path);
+    for (size_t i = 0; i < count; ++i, out += width) {
+      const int64_t row = rows[first + i];
+      if (crc32c(out, width) == tiles[place.bag->first_tile + row].crc32c) continue;
+      throw DataError(fmt::format("{}: vector {} of the bag '{}' is damaged (checksum): {}",
+                                  shard.path.string(), row, place.bag->id, advice(state_->folder)));
+    }
+    first += count;
+  }
+}
+
 std::vector<uint8_t> Reader::read(int64_t bag_index, int64_t tile) const {
   const Tile& wanted = this->tile(bag_index, tile);
   const OpenShard& shard = *state_->place(bag_index).shard;

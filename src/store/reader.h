@@ -1,8 +1,9 @@
-// Reading a store: the tables once through HDF5, pixels by pread without any lock.
+// Reading a store: the tables once through HDF5, pixels and vectors by pread without any lock.
 #pragma once
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ class Reader {
   // throws DataError naming shard and bag.
   std::vector<uint8_t> read(int64_t bag_index, int64_t tile = 0) const;
   const Tile& tile(int64_t bag_index, int64_t tile = 0) const;
+  // kind = features: the vectors of numbers `rows` (ascending), end to end, into `out` of
+  // rows.size() x vector_bytes(settings()). No byte of another vector is read; otherwise as read().
+  void read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint8_t* out) const;
 
  private:
   struct State;

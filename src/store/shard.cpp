@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "store/hdf5_float.h"
 #include "store/hdf5_table.h"
 
 namespace dbps::store {
@@ -114,16 +115,34 @@ Settings read_settings(hid_t file) {
   return settings;
 }
 
+// The blob's name, shape and type in the file.
+struct BlobForm {
+  const char* name;
+  std::vector<hsize_t> shape;
+  Handle type;
+};
+
+BlobForm blob_form(const Settings& settings, uint64_t bytes) {
+  if (settings.kind != Kind::kFeatures) {
+    return {"blob", {bytes}, Handle(DBPS_HDF5(H5Tcopy(H5T_STD_U8LE)), H5Tclose)};
+  }
+  return {"features",
+          {bytes / vector_bytes(settings), static_cast<hsize_t>(settings.channels)},
+          float_type(settings.pixel_type == "float16" ? 2 : 4)};
+}
+
 // Its bytes are written past HDF5, so its place is fixed now and nothing fills it first.
-uint64_t make_blob(hid_t file, uint64_t bytes) {
-  const hsize_t shape = bytes;
-  const Handle space(DBPS_HDF5(H5Screate_simple(1, &shape, nullptr)), H5Sclose);
+uint64_t make_blob(hid_t file, const Settings& settings, uint64_t bytes) {
+  const BlobForm form = blob_form(settings, bytes);
+  const Handle space(
+      DBPS_HDF5(H5Screate_simple(static_cast<int>(form.shape.size()), form.shape.data(), nullptr)),
+      H5Sclose);
   const Handle how(DBPS_HDF5(H5Pcreate(H5P_DATASET_CREATE)), H5Pclose);
   DBPS_HDF5(H5Pset_layout(how, H5D_CONTIGUOUS));
   DBPS_HDF5(H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY));
   DBPS_HDF5(H5Pset_fill_time(how, H5D_FILL_TIME_NEVER));
   const Handle blob(
-      DBPS_HDF5(H5Dcreate2(file, "blob", H5T_STD_U8LE, space, H5P_DEFAULT, how, H5P_DEFAULT)),
+      DBPS_HDF5(H5Dcreate2(file, form.name, form.type, space, H5P_DEFAULT, how, H5P_DEFAULT)),
       H5Dclose);
   return bytes == 0 ? 0 : H5Dget_offset(blob);
 }
@@ -142,9 +161,23 @@ uint64_t make_file(const fs::path& path, const Settings& settings, const ShardTa
   write_table(file, "tiles", tables.tiles);
   write_table(file, "sources", tables.sources);
   write_table(file, "bags", tables.bags);
-  const uint64_t offset = make_blob(file, blob_bytes);
+  const uint64_t offset = make_blob(file, settings, blob_bytes);
   DBPS_HDF5(H5Fflush(file, H5F_SCOPE_GLOBAL));
   return offset;
+}
+
+void open_blob(hid_t file, Shard& shard) {
+  BlobForm form = blob_form(shard.settings, 0);
+  const Handle blob(DBPS_HDF5(H5Dopen2(file, form.name, H5P_DEFAULT)), H5Dclose);
+  const Handle type(DBPS_HDF5(H5Dget_type(blob)), H5Tclose);
+  const std::vector<hsize_t> shape = shape_of(blob);
+  form.shape[0] = shape.at(0);
+  if (shape != form.shape || DBPS_HDF5(H5Tequal(type, form.type)) == 0) {
+    throw Hdf5Error(fmt::format("/{} is not of the type that the settings say", form.name));
+  }
+  shard.blob_bytes = H5Tget_size(type);
+  for (const hsize_t length : shape) shard.blob_bytes *= length;
+  if (shard.blob_bytes > 0) shard.blob_offset = H5Dget_offset(blob);
 }
 
 Shard read_file_through_hdf5(const fs::path& path) {
@@ -160,9 +193,7 @@ Shard read_file_through_hdf5(const fs::path& path) {
   if (read_attribute<uint32_t>(file, "tables_crc32c") != checksum(shard.tables)) {
     throw Hdf5Error("its tables are altered (checksum)");
   }
-  const Handle blob(DBPS_HDF5(H5Dopen2(file, "blob", H5P_DEFAULT)), H5Dclose);
-  shard.blob_bytes = shape_of(blob).at(0);
-  if (shard.blob_bytes > 0) shard.blob_offset = H5Dget_offset(blob);
+  open_blob(file, shard);
   return shard;
 }
 
@@ -171,10 +202,14 @@ void check_ranges(const Shard& shard, uint64_t file_bytes) {
     throw Hdf5Error("its blob reaches past the end of the file");
   }
   const auto& [tiles, sources, bags] = shard.tables;
+  const bool vectors = shard.settings.kind == Kind::kFeatures;
   for (const Tile& tile : tiles) {
     if (tile.offset > shard.blob_bytes || tile.bytes > shard.blob_bytes - tile.offset ||
         tile.source >= sources.size()) {
       throw Hdf5Error("a tile lies outside the blob");
+    }
+    if (vectors && tile.bytes != vector_bytes(shard.settings)) {
+      throw Hdf5Error("a tile is not one vector");
     }
   }
   const auto num_tiles = static_cast<int64_t>(tiles.size());

@@ -1,4 +1,5 @@
-// One shard file: attributes and tables through HDF5, the blob at a known place in the file.
+// One shard file: attributes and tables through HDF5, the blob at a known place in the file. For
+// kind = features the dataset /features stands where the others have /blob, and is meant by "blob".
 #pragma once
 
 #include <cstdint>

@@ -12,6 +12,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "store/tile_runs.h"
 
 namespace dbps::store {
 namespace {
@@ -88,14 +89,10 @@ SpooledBag from_line(const std::string& content) {
 }
 
 bool is_whole(const SpooledBag& spooled, int fd, uint64_t spool_bytes, const fs::path& path) {
-  std::vector<uint8_t> buffer;
   for (const Tile& tile : spooled.tiles) {
     if (tile.offset > spool_bytes || tile.bytes > spool_bytes - tile.offset) return false;
-    buffer.resize(tile.bytes);
-    pread_exactly(fd, buffer.data(), buffer.size(), tile.offset, path);
-    if (crc32c(buffer.data(), buffer.size()) != tile.crc32c) return false;
   }
-  return true;
+  return tiles_hold(fd, 0, spooled.tiles, path);
 }
 
 }  // namespace
@@ -164,14 +161,19 @@ void Spool::write_line(const std::string& content) {
   journal_bytes_ += line.size();
 }
 
-void Spool::append(SpooledBag spooled, const std::vector<std::span<const uint8_t>>& bytes) {
+void Spool::append(SpooledBag spooled, const ByteSource& bytes) {
   cut_and_seek(spool_.get(), spool_bytes_, spool_path_);
   uint64_t end = spool_bytes_;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    spooled.tiles[i].offset = end;
-    write_exactly(spool_.get(), bytes[i].data(), bytes[i].size(), spool_path_);
-    end += bytes[i].size();
+  for (Tile& tile : spooled.tiles) {
+    tile.offset = end;
+    end += tile.bytes;
   }
+  uint64_t written = spool_bytes_;
+  bytes([&](std::span<const uint8_t> piece) {
+    write_exactly(spool_.get(), piece.data(), piece.size(), spool_path_);
+    written += piece.size();
+  });
+  DBPS_CHECK(written == end, "a bag's tiles say how many bytes come");
   write_line(to_line(spooled));
   spool_bytes_ = end;
   bags_.push_back(std::move(spooled));
@@ -211,17 +213,15 @@ ShardEntry Spool::seal(ShardTables& tables) {
     if (::lseek(fd, static_cast<off_t>(offset), SEEK_SET) < 0) {
       throw RuntimeFault(errno_message(fmt::format("cannot write {}", temporary.string())));
     }
-    std::vector<uint8_t> buffer;
     for (const SpooledBag& spooled : bags_) {
-      for (const Tile& tile : spooled.tiles) {
-        buffer.resize(tile.bytes);
-        pread_exactly(spool_.get(), buffer.data(), buffer.size(), tile.offset, spool_path_);
-        if (crc32c(buffer.data(), buffer.size()) != tile.crc32c) {
+      for_each_run(spool_.get(), 0, spooled.tiles, spool_path_, [&](const TileRun& run) {
+        if (first_altered(run) >= 0) {
           throw RuntimeFault(fmt::format("{}: the bag '{}' changed on disk: run ingest again",
                                          spool_path_.string(), spooled.bag.id));
         }
-        write_exactly(fd, buffer.data(), buffer.size(), temporary);
-      }
+        write_exactly(fd, run.bytes.data(), run.bytes.size(), temporary);
+        return true;
+      });
     }
   });
   ShardEntry entry = describe_shard(temporary, read_shard(temporary));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,10 @@ struct SpooledBag {
   std::vector<Tile> tiles;
 };
 
+// Hands a bag's bytes, tile after tile, to its argument in pieces of any size.
+using ByteSink = std::function<void(std::span<const uint8_t>)>;
+using ByteSource = std::function<void(const ByteSink&)>;
+
 // Not thread-safe: the writer that owns it locks.
 class Spool {
  public:
@@ -30,9 +35,9 @@ class Spool {
   Spool(const std::filesystem::path& folder, int64_t number, const Settings& settings);
 
   // Bytes first, then the line: a bag is in the journal only once its bytes are in the spool.
-  // `bytes[i]` belongs to `spooled.tiles[i]`, whose offset is set here. After an exception nothing
-  // of the bag is there.
-  void append(SpooledBag spooled, const std::vector<std::span<const uint8_t>>& bytes);
+  // The tiles say how many bytes come; their offsets are set here. After an exception nothing of
+  // the bag is there.
+  void append(SpooledBag spooled, const ByteSource& bytes);
 
   const std::vector<SpooledBag>& bags() const { return bags_; }
   uint64_t bytes() const { return spool_bytes_; }

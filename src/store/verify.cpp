@@ -105,7 +105,7 @@ Verification check_shard(const fs::path& folder, const ShardEntry* listed, const
       }
     }
     if (listed && result.damages.empty() && check.whole() != listed->crc32c) {
-      damaged("bytes outside the pictures are altered");
+      damaged("bytes outside the bags are altered");
     }
     result.bags = static_cast<int64_t>(tables.bags.size());
     result.tiles = static_cast<int64_t>(tables.tiles.size());

@@ -20,6 +20,7 @@
 #include "store/manifest.h"
 #include "store/shard.h"
 #include "store/spool.h"
+#include "store/tile_runs.h"
 
 namespace dbps::store {
 
@@ -44,21 +45,16 @@ FileDescriptor lock_folder(const fs::path& folder, bool shared) {
   return file;
 }
 
+std::span<const Tile> tiles_of(const Shard& shard, const Bag& bag) {
+  return std::span(shard.tables.tiles).subspan(bag.first_tile, bag.tile_count);
+}
+
 // The bags of a shard whose bytes hold.
 std::vector<Bag> whole_bags(const fs::path& path, const Shard& shard) {
   const FileDescriptor file = open_for_reading(path);
   std::vector<Bag> whole;
-  std::vector<uint8_t> buffer;
   for (const Bag& bag : shard.tables.bags) {
-    bool holds = true;
-    for (int64_t t = bag.first_tile; holds && t < bag.first_tile + bag.tile_count; ++t) {
-      const Tile& tile = shard.tables.tiles[t];
-      buffer.resize(tile.bytes);
-      pread_exactly(file.get(), buffer.data(), buffer.size(), shard.blob_offset + tile.offset,
-                    path);
-      holds = crc32c(buffer.data(), buffer.size()) == tile.crc32c;
-    }
-    if (holds) whole.push_back(bag);
+    if (tiles_hold(file.get(), shard.blob_offset, tiles_of(shard, bag), path)) whole.push_back(bag);
   }
   return whole;
 }
@@ -204,25 +200,23 @@ struct Writer::State {
   }
 
   void copy_bag(int fd, const fs::path& path, const Shard& shard, const Bag& bag) {
-    std::vector<Tile> tiles;
-    std::vector<std::vector<uint8_t>> bytes;
-    for (int64_t t = bag.first_tile; t < bag.first_tile + bag.tile_count; ++t) {
-      const Tile& tile = shard.tables.tiles[t];
-      tiles.push_back(tile);
-      bytes.emplace_back(tile.bytes);
-      pread_exactly(fd, bytes.back().data(), tile.bytes, shard.blob_offset + tile.offset, path);
-    }
-    append(SpooledBag{bag, shard.tables.sources[bag.source], std::move(tiles)},
-           {bytes.begin(), bytes.end()});
+    const std::span<const Tile> tiles = tiles_of(shard, bag);
+    append(SpooledBag{bag, shard.tables.sources[bag.source], {tiles.begin(), tiles.end()}},
+           [&](const ByteSink& write) {
+             for_each_run(fd, shard.blob_offset, tiles, path, [&](const TileRun& run) {
+               write(run.bytes);
+               return true;
+             });
+           });
   }
 
   void reserve(int64_t number) {
     while (next_number <= number) next_number += options.shard_stride;
   }
 
-  void append(SpooledBag spooled, const std::vector<std::span<const uint8_t>>& bytes) {
+  void append(SpooledBag spooled, const ByteSource& bytes) {
     uint64_t size = 0;
-    for (const auto& tile : bytes) size += tile.size();
+    for (const Tile& tile : spooled.tiles) size += tile.bytes;
     const std::pair<std::string, int32_t> key(spooled.bag.id, spooled.bag.part);
     if (done.contains(key)) {
       throw DataError(fmt::format("the bag '{}' is already in {}", key.first, folder.string()));
@@ -283,17 +277,28 @@ void Writer::append(const Bag& bag, const Source& source, std::span<const uint8_
 
 void Writer::append(const Bag& bag, const Source& source, std::span<const EncodedTile> tiles) {
   SpooledBag spooled{bag, source, {}};
-  std::vector<std::span<const uint8_t>> bytes;
   for (const EncodedTile& tile : tiles) {
     if (tile.bytes.size() > std::numeric_limits<uint32_t>::max()) {
       throw DataError(fmt::format("{}: over 4 GB encoded, which a store does not hold", bag.id));
     }
     spooled.tiles.push_back({0, static_cast<uint32_t>(tile.bytes.size()),
                              crc32c(tile.bytes.data(), tile.bytes.size()), 0, tile.x, tile.y});
-    bytes.push_back(tile.bytes);
   }
   const std::lock_guard<std::mutex> lock(state_->mutex);
-  state_->append(std::move(spooled), bytes);
+  state_->append(std::move(spooled), [&](const ByteSink& write) {
+    for (const EncodedTile& tile : tiles) write(tile.bytes);
+  });
+}
+
+void Writer::append(const Bag& bag, const Source& source, const Vectors& vectors) {
+  const Settings& settings = state_->options.settings;
+  SpooledBag spooled{bag, source, {}};
+  spooled.tiles = measure_vectors(vectors, settings, spooled.source.hash);
+  const std::vector<Tile> tiles = spooled.tiles;
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  state_->append(std::move(spooled), [&](const ByteSink& write) {
+    copy_vectors(vectors, settings, tiles, source.path, write);
+  });
 }
 
 void Writer::seal() {

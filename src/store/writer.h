@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "store/format.h"
+#include "store/vectors.h"
 
 namespace dbps::store {
 
@@ -48,6 +49,9 @@ class Writer {
   // that is already there, RuntimeFault when the disk fails; then nothing of the bag is stored.
   void append(const Bag& bag, const Source& source, std::span<const uint8_t> bytes);
   void append(const Bag& bag, const Source& source, std::span<const EncodedTile> tiles);
+  // kind = features; `source.hash` is set here too. Memory is flat in N; what `vectors.read` throws
+  // comes out.
+  void append(const Bag& bag, const Source& source, const Vectors& vectors);
 
   int64_t num_bags() const;  // those found at opening included
 

@@ -173,6 +173,7 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
     stopped = true;
   }
 
+  watchdog.wait("gather");
   std::vector<Prediction> all;
   for (const std::string& bytes : world.all_gather(pack(mine, stopped))) {
     stopped = unpack(bytes, all) || stopped;

@@ -95,19 +95,23 @@ model::TaskLabels LabelWeights::task_labels(const std::vector<int64_t>& pictures
 }
 
 ShareLoss share_loss(const model::Heads& heads, const std::vector<model::TaskOptions>& tasks,
-                     const at::Tensor& tokens_BTD, const std::vector<int64_t>& pictures,
+                     const model::Ragged& tokens, const std::vector<int64_t>& pictures,
                      const LabelWeights& labels, const std::vector<double>& global_weights,
                      double epsilon) {
   double task_weights = 0;
   for (const model::TaskOptions& task : tasks) task_weights += task.weight;
   ShareLoss loss;
-  loss.total = at::zeros({}, tokens_BTD.options());
+  loss.total = at::zeros({}, tokens.values.options());
   std::vector<at::Tensor> of_tasks;
   for (size_t i = 0; i < tasks.size(); ++i) {
     const auto task = static_cast<int64_t>(i);
-    const model::TaskLabels task_labels = labels.task_labels(pictures, task, tokens_BTD.options());
-    const at::Tensor of_pictures =
-        heads.losses(heads.logits(tokens_BTD, task), task_labels, task, epsilon);
+    const model::TaskLabels task_labels =
+        labels.task_labels(pictures, task, tokens.values.options());
+    const model::TaskLabels of_rows = {model::repeat_for_rows(task_labels.target, tokens.offsets),
+                                       model::repeat_for_rows(task_labels.weight, tokens.offsets)};
+    const at::Tensor losses =
+        heads.losses(heads.logits(tokens.values, task), of_rows, task, epsilon);
+    const at::Tensor of_pictures = model::bag_means({losses, tokens.offsets});
     of_tasks.push_back((of_pictures * task_labels.weight.sign()).detach());
     if (global_weights[i] == 0.0) continue;
     loss.total = loss.total + (of_pictures * task_labels.weight).sum() *

@@ -10,6 +10,7 @@
 #include "data/plan.h"
 #include "model/heads.h"
 #include "model/options.h"
+#include "model/ragged.h"
 
 namespace dbps::training {
 
@@ -35,13 +36,14 @@ class LabelWeights {
 };
 
 // Loss of the micro-batch's share, summed over labelled pictures and divided by the global weights,
-// mean over tasks by their `weight`; also each picture's own loss, (tasks, B), detached.
+// mean over tasks by their `weight`; also each picture's own loss, (tasks, B), detached. A picture
+// with several rows of tokens (R, T, D) has the mean of their losses.
 struct ShareLoss {
   at::Tensor total;
   at::Tensor of_pictures;
 };
 ShareLoss share_loss(const model::Heads& heads, const std::vector<model::TaskOptions>& tasks,
-                     const at::Tensor& tokens_BTD, const std::vector<int64_t>& pictures,
+                     const model::Ragged& tokens, const std::vector<int64_t>& pictures,
                      const LabelWeights& labels, const std::vector<double>& global_weights,
                      double epsilon);
 

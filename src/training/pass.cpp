@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -61,13 +62,13 @@ selection::Selection Pass::select(const data::HostBatch& batch, const data::Devi
   selection::Scorer scorer;
   scorer.embed = [&](const at::Tensor& input) { return scan_encoder_->embed(input); };
   scorer.logits = [&](const at::Tensor& embeddings, const at::Tensor& place) {
-    return model_.aggregator().scan_logits(embeddings, position_encoding_ ? place : at::Tensor());
+    return model_.scan_logits(embeddings, position_encoding_ ? place : at::Tensor());
   };
   return selector_->select(bags, scorer, request);
 }
 
-at::Tensor Pass::tokens_BTD(const data::HostBatch& batch, const data::DevicePatches& patches,
-                            const selection::Selection& selection, const model::Forward& forward) {
+model::Ragged Pass::tokens(const data::HostBatch& batch, const data::DevicePatches& patches,
+                           const selection::Selection& selection, const model::Forward& forward) {
   auto [salient_rows, salient_offsets] = flatten(selection.salient);
   model::Ragged salient;
   salient.values = model_.encoder().embed(patches.gather(salient_rows), forward);
@@ -80,8 +81,16 @@ at::Tensor Pass::tokens_BTD(const data::HostBatch& batch, const data::DevicePatc
     salient_places = places_of(salient_rows, place);
     sub_salient_places = places_of(flatten(selection.sub_salient).first, place);
   }
-  return model_.aggregator().aggregate(salient, selection.sub_salient_embeddings, salient_places,
-                                       sub_salient_places, forward);
+  model::Ragged tokens;
+  tokens.values = model_.aggregator().aggregate(salient, selection.sub_salient_embeddings,
+                                                salient_places, sub_salient_places, forward);
+  if (model_.aggregator().classifies_patches()) {
+    tokens.offsets = std::move(salient.offsets);
+  } else {
+    tokens.offsets.resize(batch.bags.size() + 1);
+    std::iota(tokens.offsets.begin(), tokens.offsets.end(), 0);
+  }
+  return tokens;
 }
 
 }  // namespace dbps::training

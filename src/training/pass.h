@@ -9,6 +9,7 @@
 
 #include "data/batch.h"
 #include "model/model.h"
+#include "model/ragged.h"
 #include "selection/options.h"
 #include "selection/selector.h"
 
@@ -27,9 +28,10 @@ class Pass {
                               const selection::Request& request);
 
   // Embeds the salient patches with the encoder itself and aggregates them with the sub-salient
-  // embeddings: tokens (B, T, D), with gradient unless a NoGradGuard stands around the call.
-  at::Tensor tokens_BTD(const data::HostBatch& batch, const data::DevicePatches& patches,
-                        const selection::Selection& selection, const model::Forward& forward);
+  // embeddings: tokens (R, T, D), one row a bag or several (Aggregator::classifies_patches), with
+  // gradient unless a NoGradGuard stands around the call.
+  model::Ragged tokens(const data::HostBatch& batch, const data::DevicePatches& patches,
+                       const selection::Selection& selection, const model::Forward& forward);
 
  private:
   model::Model& model_;

@@ -31,7 +31,7 @@ std::vector<Prediction> Predictor::predict(const data::HostBatch& batch,
   const data::DevicePatches patches = device_patches(batch, config_, model_, like);
   const selection::Selection selection =
       pass_.select(batch, patches, evaluation_request(config_, between_steps));
-  const at::Tensor tokens = pass_.tokens_BTD(batch, patches, selection, model::Forward{});
+  const model::Ragged tokens = pass_.tokens(batch, patches, selection, model::Forward{});
 
   std::vector<Prediction> predictions(batch.bags.size());
   for (size_t b = 0; b < batch.bags.size(); ++b) {
@@ -44,10 +44,10 @@ std::vector<Prediction> Predictor::predict(const data::HostBatch& batch,
   }
   for (size_t task = 0; task < model_.options().tasks.size(); ++task) {
     const auto index = static_cast<int64_t>(task);
-    const at::Tensor probabilities = model_.heads()
-                                         .probabilities(model_.heads().logits(tokens, index), index)
-                                         .to(at::kCPU, at::kDouble)
-                                         .contiguous();
+    const model::Heads& heads = model_.heads();
+    const at::Tensor logits = heads.pool(heads.logits(tokens.values, index), tokens.offsets, index);
+    const at::Tensor probabilities =
+        heads.probabilities(logits, index).to(at::kCPU, at::kDouble).contiguous();
     const double* values = probabilities.data_ptr<double>();
     const int64_t columns = probabilities.size(1);
     for (size_t b = 0; b < predictions.size(); ++b) {

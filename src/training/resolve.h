@@ -27,9 +27,13 @@ void set_numerics(const distributed::DistributedOptions& options);
 // than ranks, or more than pictures in a batch.
 void resolve_micro_batches(config::Config& config, const distributed::World& world);
 
-// Fills in what depends on the data: class names, patch stride, M', tokens, and the metric to
-// monitor where the first task has no accuracy. Then checks what only both together can tell:
-// classes, the monitored metric, the warm-up. Throws ConfigError.
+// Whether the stores hold what the encoder reads: pictures, or feature vectors, whose width
+// encoder.features.width_in = 0 takes over. Throws ConfigError.
+void match_store(config::Config& config, const data::Dataset& dataset);
+
+// Fills in what depends on the data: width of vectors, class names, patch stride, M', tokens, and
+// the metric to monitor where the first task has no accuracy. Then checks what only both together
+// can tell: classes, the monitored metric, the warm-up. Throws ConfigError.
 config::Config resolve_data(config::Config config, const data::Dataset& dataset);
 
 }  // namespace dbps::training

@@ -73,6 +73,8 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   StepResult result;
   result.learning_rate = learning_rate;
   const Stopwatch whole;
+  const at::Device device = trained_.parameters.front().second.device();
+  begin_peak(device);
   const auto micro_batches = static_cast<int64_t>(plan.micro_batches.size());
   const auto [first, last] = hosted(micro_batches, world_.rank(), world_.world_size());
   const std::vector<double> global_weights = labels_.global_weights(plan);
@@ -90,7 +92,7 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
     sums.values[4] = 1;
   }
 
-  watchdog_.phase("reduce");
+  watchdog_.wait("reduce");
   const Stopwatch reducing;
   std::vector<at::Tensor> extra = {sums.values};
   if (model_.statistics().sums().defined()) extra.push_back(model_.statistics().sums());
@@ -116,7 +118,7 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
     pass_.refresh();
     result.phases["optimizer"] += optimising.seconds();
   }
-  result.device_bytes_peak = peak_device_bytes(trained_.parameters.front().second.device());
+  result.device_bytes_peak = peak_device_bytes(device);
   result.seconds = whole.seconds();
   return result;
 }
@@ -150,7 +152,7 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
   forward.statistics = &model_.statistics();
   forward.generator = dropout_generator(like, config_.experiment.seed, place,
                                         place.step * config_.training.micro_batches + micro_batch);
-  const at::Tensor tokens = pass_.tokens_BTD(batch, patches, selection, forward);
+  const model::Ragged tokens = pass_.tokens(batch, patches, selection, forward);
   const ShareLoss loss = share_loss(model_.heads(), model_.options().tasks, tokens, pictures,
                                     labels_, global_weights, config_.training.loss_epsilon);
   result.phases["forward"] += forwarding.seconds();

@@ -33,7 +33,7 @@ struct StepResult {
   int64_t images = 0;
   int64_t patches_scanned = 0;
   double seconds = 0;
-  int64_t device_bytes_peak = 0;         // on a GPU; 0 on the CPU
+  int64_t device_bytes_peak = 0;         // of tensors on the device (device_memory.h)
   std::map<std::string, double> phases;  // read, scan, forward, backward, reduce, optimizer
 };
 

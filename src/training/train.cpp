@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "report/html.h"
+#include "training/device_memory.h"
 #include "training/plan_screen.h"
 #include "training/resolve.h"
 #include "training/run_folder.h"
@@ -181,7 +182,7 @@ void run_session(const TrainRequest& request, const Session& session, Earlier& e
   write_provenance(folder, session.config, session.dataset, session.world, request.program_version,
                    request.command_line);
   trainer.run();
-  session.watchdog.phase("report");
+  first_rank ? session.watchdog.phase("report") : session.watchdog.wait("report");
   distributed::all_or_none(session.world, "writing the report", [&] {
     if (first_rank) write_report(folder);
   });
@@ -198,6 +199,7 @@ void run_session(const TrainRequest& request, const Session& session, Earlier& e
 }  // namespace
 
 std::string train(const TrainRequest& request, distributed::World& world) {
+  distributed::Watchdog watchdog(request.config.distributed.deadline_seconds, world, request.phase);
   const RunFolder folder = choose_folder(request, world);
   Earlier earlier = find_earlier(request, folder, world);
   config::Config asked = request.config;
@@ -206,6 +208,7 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   config::Config machine = resolve_machine(asked, world, device);
   resolve_micro_batches(machine, world);
   set_numerics(machine.distributed);
+  count_tensor_bytes(device);
   const data::Dataset dataset(machine.data, task_columns(machine));
   const config::Config config = resolve_data(machine, dataset);
   refuse_other_run(request, config, earlier, dataset, folder);
@@ -213,8 +216,6 @@ std::string train(const TrainRequest& request, distributed::World& world) {
 
   const std::unique_ptr<distributed::Collectives> collectives =
       distributed::make_collectives(world, config.distributed, device);
-  distributed::Watchdog watchdog(config.distributed.deadline_seconds, world.rank(), world.host(),
-                                 request.phase);
   if (world.rank() == 0) {
     show_plan(config, dataset, folder.path, world, device, collectives->name());
   }

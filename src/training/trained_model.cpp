@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "distributed/collectives.h"
-#include "model/weights.h"
+#include "model/model_weights.h"
 #include "training/model_card.h"
 #include "training/preprocessing.h"
 #include "training/resolve.h"
@@ -27,7 +27,7 @@ model::WeightsFile read_source(const ModelSource& source, fs::path& path) {
       throw ConfigError(
           fmt::format("{} is neither a run's folder nor a model's file", path.string()));
     }
-    return model::read_weights(path);
+    return model::read_model_weights(path);
   }
   checkpoint::Manager manager(source.path, /*keep=*/1);
   const checkpoint::Loaded loaded = manager.load(source.checkpoint);
@@ -52,6 +52,16 @@ config::Config trained_config(const ModelSource& source, const model::WeightsFil
                        source.overrides);
 }
 
+// A configuration that was never trained takes the vectors' width from the weights.
+void find_width_in(config::Config& config, const model::WeightsFile& file) {
+  if (!reads_vectors(config) || config.encoder.width_in > 0) return;
+  for (const model::NamedTensor& named : file.tensors) {
+    if (named.name == "encoder.projector.linear.weight" && named.tensor.dim() == 2) {
+      config.encoder.width_in = named.tensor.size(1);
+    }
+  }
+}
+
 }  // namespace
 
 bool is_run(const fs::path& path) { return fs::is_directory(path) && RunFolder{path}.begun(); }
@@ -68,6 +78,7 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
         fmt::format("task.{}.classes: the classes' names are not known: list them in {}", task.name,
                     source.path.string()));
   }
+  find_width_in(config, file);
   const at::Device device = distributed::choose_device(world, config.distributed);
 
   TrainedModel trained;
@@ -77,7 +88,8 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
       model::ModelOptions{trained.config->encoder, trained.config->aggregator,
                           trained.config->tasks},
       device, tensor_type(trained.config->training.precision), trained.config->experiment.seed);
-  model::load_into(trained.model->tensors(), file, weights);
+  model::load_model(trained.model->tensors(), file, weights);
+  trained.metadata = file.metadata;
   trained.pass = std::make_unique<Pass>(*trained.model, trained.config->selection);
   trained.weights = weights;
   return trained;

@@ -173,13 +173,16 @@ std::unique_ptr<data::Loader> Trainer::make_loader(const std::vector<data::StepP
   const auto [first, last] = TrainingStep::hosted(
       config.training.micro_batches, session_.world.rank(), session_.world.world_size());
   std::vector<std::vector<int64_t>> batches;
+  std::vector<std::vector<int64_t>> occurrences;
   for (size_t s = static_cast<size_t>(first_step); s < steps.size(); ++s) {
     batches.insert(batches.end(), steps[s].micro_batches.begin() + first,
                    steps[s].micro_batches.begin() + last);
+    occurrences.insert(occurrences.end(), steps[s].occurrences.begin() + first,
+                       steps[s].occurrences.begin() + last);
   }
   return std::make_unique<data::Loader>(
       session_.dataset, loader_options(config, /*training=*/true, epoch, session_.device.is_cuda()),
-      std::move(batches));
+      std::move(batches), std::move(occurrences));
 }
 
 StepResult Trainer::rehearse() {
@@ -319,6 +322,7 @@ void Trainer::save(bool best) {
 void Trainer::stop() {
   save(/*best=*/false);
   if (checkpoints_) checkpoints_->wait();
+  session_.watchdog.wait("stop");
   session_.world.barrier();
   throw Stopped(
       fmt::format("stopped by a signal at step {} of {}; everything is saved: the same "
@@ -327,16 +331,18 @@ void Trainer::stop() {
 }
 
 void Trainer::draw_maps(const Evaluation& evaluation, int64_t epoch) const {
-  if (session_.world.rank() != 0 || session_.config.report.maps_per_epoch == 0) return;
+  const config::Config& config = session_.config;
+  if (session_.world.rank() != 0 || config.report.maps_per_epoch == 0) return;
+  if (reads_vectors(config)) return;
   session_.watchdog.phase("maps");
   const auto count = std::min<size_t>(evaluation.predictions.size(),
-                                      static_cast<size_t>(session_.config.report.maps_per_epoch));
+                                      static_cast<size_t>(config.report.maps_per_epoch));
   const std::filesystem::path folder =
       session_.folder.maps() / fmt::format("epoch-{:04}", epoch + 1);
   for (size_t i = 0; i < count; ++i) {
     const size_t chosen = i * evaluation.predictions.size() / count;
     try {
-      write_map(folder, session_.config, session_.dataset, evaluation.predictions[chosen]);
+      write_map(folder, config, session_.dataset, evaluation.predictions[chosen]);
     } catch (const Error& error) {
       log::warning("a map could not be drawn: {}", error.what());
     }

@@ -77,6 +77,25 @@ void write_raw(const fs::path& path, const std::vector<uint8_t>& content) {
              static_cast<std::streamsize>(content.size()));
 }
 
+TEST(Checkpoint, ListsWhatIsThereAndWhatIsDamaged) {
+  const TempFolder run;
+  Manager manager(run.path(), 3);
+  EXPECT_TRUE(manager.list().empty());
+  save_now(manager, 10, /*best=*/true);
+  save_now(manager, 20);
+  write_raw(run.path() / "checkpoints" / checkpoint_name(20) / "state.json", {'{'});
+
+  const std::vector<Listing> listings = manager.list();
+  ASSERT_EQ(listings.size(), 2u);
+  EXPECT_EQ(listings[0].name, checkpoint_name(10));
+  EXPECT_EQ(listings[0].damage, "");
+  EXPECT_TRUE(listings[0].best);
+  EXPECT_FALSE(listings[0].latest);
+  EXPECT_GT(listings[0].bytes, 100u);
+  EXPECT_THAT(listings[1].damage, HasSubstr("state.json"));
+  EXPECT_TRUE(listings[1].latest);
+}
+
 TEST(Checkpoint, ComesBackBitForBit) {
   const TempFolder run;
   Snapshot snapshot = make_snapshot(1200);

@@ -139,6 +139,7 @@ TEST(DevicePatches, ADeviceGivesWhatTheHostGives) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no GPU";
   HostBatch batch = batch_of(read_golden());
   batch.inside.select(0, 3).copy_(at::tensor({2, 1, 9, 2}, at::kInt));
+  batch.erased = at::tensor({0, 1, 4, 3}, at::kInt).repeat({24, 1});
   const std::vector<int64_t> rows = {5, 3, 3, 20, 0};
   const DevicePatches host(batch, kMean, kStd, at::kCPU, at::kFloat, 0);
   for (const int64_t device_bytes : {0, 1}) {

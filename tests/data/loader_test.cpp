@@ -277,6 +277,8 @@ TEST_F(LoaderTest, ThreadsPrefetchAndNeighboursChangeNothing) {
   }
   open(pictures);
   options_.drop.ratio = "0.4";
+  options_.augment.erase = Erase::kRandom;
+  options_.drop.erase_ratio = 0.3;
   const auto alone = load({{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}});
   for (const int threads : {1, 4}) {
     for (const int64_t host_bytes : {int64_t{0}, int64_t{1}, int64_t{60000}}) {
@@ -294,6 +296,8 @@ TEST_F(LoaderTest, ThreadsPrefetchAndNeighboursChangeNothing) {
           const int64_t first = batch.offsets[b], last = batch.offsets[b + 1];
           EXPECT_TRUE(at::equal(batch.pixels.slice(0, first, last), same.pixels));
           EXPECT_TRUE(at::equal(batch.inside.slice(0, first, last), same.inside));
+          EXPECT_TRUE(at::equal(batch.erased.slice(0, first, last), same.erased));
+          EXPECT_GT(same.erased.max().item<int>(), 0);
         }
       }
     }
@@ -372,6 +376,17 @@ TEST_F(LoaderTest, MemoryStaysWithinHostBytes) {
     EXPECT_GE(peak(host_bytes), 2 * batch);
   }
   EXPECT_LE(peak(1), batch + 3 * batch / 2);  // one batch, one picture
+}
+
+TEST_F(LoaderTest, APictureDrawnAgainIsAugmentedAnew) {
+  open({{"a", random_picture(64, 64, 1)}});
+  options_.drop.ratio = "0.5";
+  const HostBatch batch = *Loader(*dataset_, options_, {{0, 0, 0}}, {{0, 1, 2}}).next();
+  EXPECT_NE(batch.jitter[0].contrast, batch.jitter[1].contrast);
+  EXPECT_NE(batch.jitter[1].contrast, batch.jitter[2].contrast);
+  EXPECT_NE(batch.bags[0].index, batch.bags[1].index);
+  // The first time is as if there were no others.
+  EXPECT_EQ(batch.jitter[0].contrast, load({{0}})[0].jitter[0].contrast);
 }
 
 TEST_F(LoaderTest, CanBeLeftBeforeTheEnd) {

@@ -136,6 +136,32 @@ TEST_F(Plan, BalancedSamplingDrawsClassesEqually) {
   EXPECT_NEAR(rare, 1000, 5 * 22);  // 2000 draws, standard deviation 22
 }
 
+TEST_F(Plan, CountsHowOftenAPictureWasDrawnBefore) {
+  PlanOptions options{7, 16, 3};
+  const auto occurrences = [&](bool repeats) {
+    std::map<int64_t, std::vector<int64_t>> of_picture;
+    for (const StepPlan& step :
+         plan_epoch(*dataset_, first(kPictures), std::vector<int64_t>(kPictures, 9), options, 1)) {
+      EXPECT_EQ(step.occurrences.size(), step.micro_batches.size());
+      for (size_t share = 0; share < step.micro_batches.size(); ++share) {
+        EXPECT_EQ(step.occurrences[share].size(), step.micro_batches[share].size());
+        for (size_t i = 0; i < step.micro_batches[share].size(); ++i) {
+          of_picture[step.micro_batches[share][i]].push_back(step.occurrences[share][i]);
+        }
+      }
+    }
+    size_t most = 0;
+    for (const auto& [picture, seen] : of_picture) {
+      for (size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], static_cast<int64_t>(i));
+      most = std::max(most, seen.size());
+    }
+    EXPECT_EQ(most > 1, repeats);
+  };
+  occurrences(false);
+  options.sampling = Sampling::kBalanced;
+  occurrences(true);
+}
+
 TEST_F(Plan, EvaluationSharesEveryPictureOnce) {
   const std::vector<int64_t> pictures = first(11);
   std::vector<int64_t> all;

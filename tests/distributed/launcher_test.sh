@@ -21,11 +21,12 @@ expect() {
   return 1
 }
 
-# ends NAME CODE: the whole run ends by itself
+# ends NAME CODE [TEXT]: the whole run ends by itself, saying TEXT
 ends() {
   local output="$folder/$1" begin=$SECONDS
   timeout -k 1 40 "$mpirun" -n 2 "$program" "$1" >"$output" 2>&1
-  expect "$1" "$2" $? "$begin" "$output"
+  expect "$1" "$2" $? "$begin" "$output" || return 1
+  [ $# -lt 3 ] || grep -qE "$3" "$output" || { echo "FAILED $1: does not say '$3'"; cat "$output"; return 1; }
 }
 
 # signalled NAME CODE SIGNALS...: sent once the ranks are ready, a second apart
@@ -59,7 +60,9 @@ in_parallel ends exit 3
 in_parallel ends kill 137
 in_parallel ends abort 65
 in_parallel ends throw 65
-in_parallel ends hang 124
+in_parallel ends hang 124 "rank 1 on .* made no progress for 1.. s in phase 'scan' .waiting: rank 0 in 'reduce'"
+in_parallel ends freeze 124 "rank 0 on .* waits in phase 'reduce' for rank 1 on .* .'scan', no progress"
+in_parallel ends slow 0
 in_parallel signalled stop 75 TERM
 in_parallel signalled stop 75 USR1
 in_parallel signalled deaf 137 TERM TERM

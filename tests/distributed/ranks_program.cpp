@@ -41,12 +41,21 @@ int run(const std::string& what) {
   if (what == "exit" && second) _exit(3);
   if (what == "kill" && second) raise(SIGKILL);
   if (what == "abort" && second) world->abort(65);
-  if (what == "hang") {
-    Watchdog watchdog(1.0, world->rank(), world->host());
-    watchdog.phase("reduce");
+  if (what == "hang" || what == "freeze" || what == "slow") {
+    Watchdog watchdog(1.0, *world);
     if (second) {
-      for (;;) pause();
+      watchdog.phase("scan");
+      if (what == "hang") std::this_thread::sleep_for(std::chrono::hours(1));
+      if (what == "freeze") {
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        raise(SIGSTOP);
+      }
+      for (int i = 0; i < 30; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        watchdog.progress();
+      }
     }
+    watchdog.wait("reduce");
     world->barrier();
   }
   if (what == "deaf") {

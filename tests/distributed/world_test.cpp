@@ -117,24 +117,63 @@ TEST(Signals, AreRemembered) {
   EXPECT_EQ(stop_signal(), 0);
 }
 
+// A world of three whose other ranks say what the test tells them to, again and again.
+class Scripted final : public Heartbeats {
+ public:
+  explicit Scripted(std::vector<Heartbeat> others) : others_(std::move(others)) {}
+  void send(const Heartbeat&) override {}
+  std::vector<Heartbeat> receive() override { return others_; }
+  int world_size() const override { return 3; }
+
+ private:
+  std::vector<Heartbeat> others_;
+};
+
+void wait_for_others(std::vector<Heartbeat> others, std::chrono::milliseconds time) {
+  Watchdog watchdog(0.2, 0, "node-7", std::make_unique<Scripted>(std::move(others)));
+  watchdog.wait("reduce");
+  std::this_thread::sleep_for(time);
+}
+
+constexpr std::chrono::milliseconds kLong{5000};
+
 TEST(Watchdog, NamesWhatHangs) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto hang = [] {
-    Watchdog watchdog(0.2, 3, "node-7");
-    watchdog.phase("reduce");
+    Watchdog watchdog(0.2, 3, "node-7", nullptr);
+    watchdog.phase("scan");
     std::this_thread::sleep_for(std::chrono::seconds(5));
   };
   EXPECT_EXIT(hang(), testing::ExitedWithCode(124),
-              "rank 3 on node-7 made no progress for 0.. s in phase 'reduce'");
+              "rank 3 on node-7 made no progress for 0.. s in phase 'scan'");
+}
+
+TEST(Watchdog, NamesTheRankWaitedFor) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      wait_for_others({{1, "node-8", "reduce", 9, true}, {2, "node-9", "read", 3, false}}, kLong),
+      testing::ExitedWithCode(124),
+      "rank 0 on node-7 waits in phase 'reduce' for rank 2 on node-9 .'read', no progress "
+      "for 3.. s");
+  EXPECT_EXIT(wait_for_others({{1, "node-8", "reduce", 0, true}}, kLong),
+              testing::ExitedWithCode(124), "for rank 2 on an unknown host .'not heard of yet'");
+  EXPECT_EXIT(
+      wait_for_others({{1, "node-8", "save", 9, true}, {2, "node-9", "gather", 9, true}}, kLong),
+      testing::ExitedWithCode(124), "so do all others .waiting: rank 1 in 'save', rank 2");
+}
+
+TEST(Watchdog, WaitsWhileOthersGoOn) {
+  wait_for_others({{1, "node-8", "reduce", 9, true}, {2, "node-9", "scan", 0, false}},
+                  std::chrono::milliseconds(700));
 }
 
 TEST(Watchdog, LetsProgressGoOn) {
-  Watchdog watchdog(0.3, 0, "here");
+  Watchdog watchdog(0.3, 0, "here", nullptr);
   for (int i = 0; i < 10; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(60));
     watchdog.progress();
   }
-  EXPECT_THROW(Watchdog(0, 0, "here"), Error);
+  EXPECT_THROW(Watchdog(0, 0, "here", nullptr), Error);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class Command(unittest.TestCase):
     def test_help_names_every_verb(self):
         code, out, _ = run("--help")
         self.assertEqual(code, 0)
-        for verb in ("ingest", "inspect", "verify", "split", "make-demo", "train", "eval",
+        for verb in ("ingest", "inspect", "verify", "split", "make-demo", "train", "eval", "checkpoints",
                      "predict", "report", "export", "doctor"):
             self.assertIn(verb, out)
 

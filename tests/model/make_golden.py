@@ -3,7 +3,8 @@
 
 Written from the method's description alone (equations 5-8 of the paper, torchvision's ResNets), bag by
 bag and without padding. Weights and inputs are a formula of their name, which golden.h repeats, so that
-the files hold results only. Run it anywhere with torch and safetensors: it rewrites golden/ beside it.
+the files hold results only. Run it anywhere with torch, torchvision and safetensors: it rewrites golden/
+beside it.
 """
 
 import pathlib
@@ -11,6 +12,7 @@ import pathlib
 import numpy as np
 import torch
 import torch.nn.functional as F
+import torchvision
 from safetensors.torch import save_file
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
@@ -237,6 +239,70 @@ def attention():
     return out
 
 
+def gated(p, rows):
+    """(n, D) -> (T, D), token by token."""
+    gates = (F.linear(rows, p["v.weight"], p["v.bias"]).tanh() *
+             F.linear(rows, p["u.weight"], p["u.bias"]).sigmoid())
+    return torch.stack([(gates @ w).softmax(0) @ rows for w in p["w.weight"]])
+
+
+def top_mil(rows, target, binary):
+    """Of each bag of one-row logits: loss and pooled logits, as multiclass and as multilabel."""
+    losses = [F.cross_entropy(bag, t.expand(len(bag))) for bag, t in zip(rows, target)]
+    sigmoid = [F.binary_cross_entropy_with_logits(bag, b.expand(len(bag), -1))
+               for bag, b in zip(rows, binary)]
+    return {"multiclass.loss": torch.stack(losses), "multilabel.loss": torch.stack(sigmoid),
+            "multiclass.pooled": torch.stack([bag.mean(0) for bag in rows]),
+            "multilabel.pooled": torch.stack([bag.max(0).values for bag in rows])}
+
+
+def mil():
+    """Gated attention (DeepMIL), the mean, and TopMIL, whose heads classify patches."""
+    out = {}
+    hidden = 6
+    shapes = {"v.weight": (hidden, D), "v.bias": (hidden,), "u.weight": (hidden, D),
+              "u.bias": (hidden,), "w.weight": (T, hidden)}
+    p = {name: weight(name, *shape).requires_grad_() for name, shape in shapes.items()}
+    salient = (noise("salient", sum(M_ROWS), D) * 2).requires_grad_()
+    rest = noise("sub_salient", sum(S_ROWS), D) * 2
+    bags = salient.split(M_ROWS)
+    for case, rows in (("gated", bags),
+                       ("gated_both", [torch.cat(r) for r in zip(bags, rest.split(S_ROWS))])):
+        for tensor in (salient, *p.values()):
+            tensor.grad = None
+        tokens = torch.stack([gated(p, bag) for bag in rows])
+        (tokens * noise("loss", *tokens.shape)).sum().backward()
+        out[f"{case}.tokens"] = tokens.detach()
+        out[f"{case}.gradient.salient"] = salient.grad.clone()
+        for name, parameter in p.items():
+            out[f"{case}.gradient.{name}"] = parameter.grad.clone()
+    out["mean.tokens"] = torch.stack([bag.mean(0) for bag in bags])[:, None].detach()
+
+    logits = (noise("logits", sum(M_ROWS), 4) * 3).requires_grad_()
+    binary = torch.tensor([[0.0, 1, 1, 0], [1, 1, 0, 0], [1, 0, 1, 0]])
+    for name, tensor in top_mil(logits.split(M_ROWS), torch.tensor([0, 3, 1]), binary).items():
+        logits.grad = None
+        (tensor * noise("loss", *tensor.shape)).sum().backward()
+        out[f"top.{name}"], out[f"top.{name}.gradient"] = tensor.detach(), logits.grad.clone()
+    with torch.no_grad():
+        out["top.multiclass.confidence"] = logits.softmax(1).max(1).values.log()
+        out["top.multilabel.confidence"] = logits.sigmoid().max(1).values.log()
+    return out
+
+
+def whole():
+    """torchvision's classifiers of whole pictures, their fc included: logits of five classes."""
+    out = {}
+    for kind in ("resnet18", "resnet50"):
+        net = getattr(torchvision.models, kind)(num_classes=5).eval()
+        with torch.no_grad():
+            for name, tensor in net.state_dict().items():
+                if not name.endswith("num_batches_tracked"):
+                    tensor.copy_(weight(name, *tensor.shape))
+            out[kind] = net(noise("patches.0", 2, 3, 40, 56))
+    return out
+
+
 def losses():
     """Logits to +-120 in four classes: probabilities reach 0 and 1."""
     out = {}
@@ -266,6 +332,6 @@ def losses():
 if __name__ == "__main__":
     torch.set_default_dtype(torch.float64)
     FOLDER.mkdir(exist_ok=True)
-    for make in (encoders, attention, losses):
+    for make in (encoders, attention, mil, whole, losses):
         tensors = {name: tensor.contiguous() for name, tensor in make().items()}
         save_file(tensors, FOLDER / f"{make.__name__}.safetensors")

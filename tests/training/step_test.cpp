@@ -86,7 +86,7 @@ class StepTest : public ::testing::Test {
     const std::unique_ptr<distributed::World> world = distributed::make_world();
     const auto collectives =
         distributed::make_collectives(*world, config.distributed, at::Device(at::kCPU));
-    distributed::Watchdog watchdog(60, 0, "here");
+    distributed::Watchdog watchdog(60, 0, "here", nullptr);
     TrainingStep step(config, dataset, model, *optimizer, *world, *collectives, watchdog);
 
     data::PlanOptions options;

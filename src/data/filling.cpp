@@ -1,0 +1,228 @@
+#include "data/filling.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "data/grid.h"
+#include "data/vectors.h"
+#include "image/codec.h"
+#include "image/resize.h"
+
+namespace dbps::data {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+image::Image read_picture(const Dataset& dataset, const Cut& cut, const LoaderOptions& options,
+                          PictureCost& cost) {
+  const Picture& entry = dataset.pictures()[cut.bag.picture];
+  const HostBag& bag = cut.bag;
+  const double pixels =
+      static_cast<double>(bag.source_width) * static_cast<double>(bag.source_height);
+  if (pixels > options.data.picture_pixels) {
+    throw DataError(fmt::format(
+        "{}: {} x {} pixels are more than data.picture_pixels = {:g}: ingest it with --kind tiles",
+        entry.id, bag.source_width, bag.source_height, options.data.picture_pixels));
+  }
+  auto start = Clock::now();
+  const std::vector<uint8_t> bytes = dataset.store(entry.store).read(entry.bag);
+  cost.read_seconds = seconds_since(start);
+  cost.bytes_read = static_cast<int64_t>(bytes.size());
+
+  start = Clock::now();
+  image::Image picture =
+      image::decode(bytes, entry.id, {options.channels, options.data.picture_pixels});
+  if (picture.width != bag.source_width || picture.height != bag.source_height) {
+    throw DataError(fmt::format("{}: decodes to {} x {} pixels, but its store says {} x {}",
+                                entry.id, picture.width, picture.height, bag.source_width,
+                                bag.source_height));
+  }
+  if (picture.width != cut.resized.width || picture.height != cut.resized.height) {
+    picture = image::resize(picture, cut.resized.width, cut.resized.height);
+  }
+  cost.decode_seconds = seconds_since(start);
+  return picture;
+}
+
+// HostBatch::erased.
+at::Tensor erased_parts(const std::vector<Cut>& cuts) {
+  std::vector<int32_t> edges;
+  for (const Cut& cut : cuts) {
+    for (const Window& part : cut.erased) {
+      for (const int64_t edge : {part.x0, part.y0, part.x1, part.y1}) {
+        edges.push_back(static_cast<int32_t>(edge));
+      }
+    }
+  }
+  return edges.empty() ? at::Tensor() : at::tensor(edges, at::kInt).view({-1, 4});
+}
+
+Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
+  Filling filling;
+  HostBatch& batch = filling.batch;
+  batch.offsets = {0};
+  int64_t width = options.data.patch_size > 0 ? options.data.patch_size : options.data.width;
+  int64_t height = options.data.patch_size > 0 ? options.data.patch_size : options.data.height;
+  if (!cuts.empty()) {
+    width = cuts.front().grid.patch_width;
+    height = cuts.front().grid.patch_height;
+  }
+  for (const Cut& cut : cuts) {
+    if (cut.grid.patch_width != width || cut.grid.patch_height != height) {
+      throw ConfigError(
+          fmt::format("whole pictures of different sizes ('{}' and '{}') cannot share a batch: set "
+                      "data.resize = \"exact\"",
+                      cuts.front().bag.id, cut.bag.id));
+    }
+    batch.bags.push_back(cut.bag);
+    batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
+    batch.jitter.insert(batch.jitter.end(), cut.jitter.begin(), cut.jitter.end());
+  }
+  batch.erased = erased_parts(cuts);
+  const auto host = at::TensorOptions().pinned_memory(options.pin_memory);
+  batch.pixels =
+      at::empty({batch.offsets.back(), options.channels, height, width}, host.dtype(at::kByte));
+  batch.inside = at::empty({batch.offsets.back(), 4}, at::kInt);
+  filling.failures.resize(cuts.size());
+  filling.unfinished = cuts.size();
+  filling.bytes = static_cast<int64_t>(batch.pixels.nbytes());
+  filling.cuts = std::move(cuts);
+  return filling;
+}
+
+// Writes rows, and entries of the jitter, that belong to this picture alone. Returns bytes copied.
+int64_t place_picture(const image::Image& picture, const LoaderOptions& options, Filling& filling,
+                      size_t slot) {
+  HostBatch& batch = filling.batch;
+  const Cut& cut = filling.cuts[slot];
+  const int64_t first = batch.offsets[slot];
+  uint8_t* pixels = batch.pixels.data_ptr<uint8_t>() +
+                    first * options.channels * cut.grid.patch_width * cut.grid.patch_height;
+  const int64_t copied =
+      cut_patches(picture, cut, pixels, batch.inside.data_ptr<int32_t>() + first * 4);
+  const std::vector<Jitter> jitter = measure_jitter(picture, cut);
+  const auto at =
+      options.augment.jitter_per == JitterPer::kPatch ? first : static_cast<int64_t>(slot);
+  std::copy(jitter.begin(), jitter.end(), batch.jitter.begin() + at);
+  return copied;
+}
+
+Filling start_vectors(const Dataset& dataset, const std::vector<int64_t>& pictures,
+                      const std::vector<int64_t>& occurrences, const LoaderOptions& options) {
+  std::vector<HostBag> bags;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    bags.push_back(plan_vectors(dataset, pictures[i], options, occurrences[i]));
+  }
+  Filling filling;
+  filling.batch = make_vector_batch(std::move(bags), dataset.feature_width(), options.pin_memory);
+  filling.failures.resize(pictures.size());
+  filling.unfinished = pictures.size();
+  filling.bytes = static_cast<int64_t>(filling.batch.pixels.nbytes());
+  return filling;
+}
+
+PictureCost fill_vectors(const Dataset& dataset, Filling& filling, size_t slot) {
+  const HostBag& bag = filling.batch.bags[slot];
+  const Picture& entry = dataset.pictures()[bag.picture];
+  PictureCost cost;
+  const auto start = Clock::now();
+  cost.bytes_read = read_vectors(dataset.store(entry.store), entry.bag, filling.batch,
+                                 static_cast<int64_t>(slot));
+  cost.read_seconds = seconds_since(start);
+  return cost;
+}
+
+}  // namespace
+
+int64_t decoding_bytes(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
+  const Picture& entry = dataset.pictures()[picture];
+  const store::Reader& store = dataset.store(entry.store);
+  if (dataset.kind() == store::Kind::kFeatures) return 0;
+  const store::Bag& bag = store.bag(entry.bag);
+  const Size after = resized(options.data, {bag.width, bag.height});
+  const bool same = after.width == bag.width && after.height == bag.height;
+  const int64_t pixels = bag.width * bag.height + (same ? 0 : after.width * after.height);
+  return pixels * options.channels + static_cast<int64_t>(store.tile(entry.bag).bytes);
+}
+
+int64_t batch_bytes(const Dataset& dataset, const std::vector<int64_t>& pictures,
+                    const LoaderOptions& options) {
+  int64_t bytes = 0;
+  for (const int64_t picture : pictures) {
+    const int64_t kept = count_patches(dataset, picture, options).kept;
+    if (dataset.kind() == store::Kind::kFeatures) {
+      bytes += kept * dataset.feature_width() * static_cast<int64_t>(sizeof(float));
+      continue;
+    }
+    const Picture& entry = dataset.pictures()[picture];
+    const store::Bag& bag = dataset.store(entry.store).bag(entry.bag);
+    const Grid grid = make_grid(options.data, resized(options.data, {bag.width, bag.height}));
+    bytes += kept * grid.patch_width * grid.patch_height * options.channels;
+  }
+  return bytes;
+}
+
+Filling start_batch(const Dataset& dataset, const std::vector<int64_t>& pictures,
+                    const std::vector<int64_t>& occurrences, const LoaderOptions& options) {
+  if (dataset.kind() == store::Kind::kFeatures) {
+    return start_vectors(dataset, pictures, occurrences, options);
+  }
+  std::vector<Cut> cuts;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    cuts.push_back(plan_cut(dataset, pictures[i], options, occurrences[i]));
+  }
+  return start_batch(std::move(cuts), options);
+}
+
+PictureCost fill_picture(const Dataset& dataset, const LoaderOptions& options, Filling& filling,
+                         size_t slot) {
+  if (dataset.kind() == store::Kind::kFeatures) return fill_vectors(dataset, filling, slot);
+  PictureCost cost;
+  const image::Image picture = read_picture(dataset, filling.cuts[slot], options, cost);
+  cost.bytes_copied = place_picture(picture, options, filling, slot);
+  return cost;
+}
+
+HostBatch cut_picture(const image::Image& picture, const std::string& id, LoaderOptions options) {
+  options.training = false;
+  HostBag bag;
+  bag.id = id;
+  bag.sample = stable_hash(id.data(), id.size());
+  bag.source_width = picture.width;
+  bag.source_height = picture.height;
+  std::vector<Cut> cuts = {plan_cut(std::move(bag), options)};
+  const Size size = cuts.front().resized;
+  Filling filling = start_batch(std::move(cuts), options);
+  if (size.width == picture.width && size.height == picture.height) {
+    place_picture(picture, options, filling, 0);
+  } else {
+    place_picture(image::resize(picture, size.width, size.height), options, filling, 0);
+  }
+  return std::move(filling.batch);
+}
+
+PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
+  const Picture& entry = dataset.pictures()[picture];
+  const store::Bag& bag = dataset.store(entry.store).bag(entry.bag);
+  const auto kept = [&](int64_t n) {
+    return options.training ? kept_patches(options.drop.ratio, n, options.salient) : n;
+  };
+  if (dataset.kind() == store::Kind::kFeatures) {
+    return {bag.tile_count, kept(bag.tile_count), false};
+  }
+  const Size size = resized(options.data, {bag.width, bag.height});
+  const int64_t n = make_grid(options.data, size).size();
+  return {n, kept(n), std::min(size.width, size.height) < options.data.patch_size};
+}
+
+}  // namespace dbps::data

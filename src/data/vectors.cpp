@@ -1,0 +1,105 @@
+#include "data/vectors.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "base/random.h"
+#include "data/cut.h"
+
+namespace dbps::data {
+namespace {
+
+constexpr size_t kPieceRows = 1024;  // of float16 on its way to float32
+
+HostBag empty_bag(const std::string& id, int64_t n) {
+  HostBag bag;
+  bag.id = id;
+  bag.sample = stable_hash(id.data(), id.size());
+  bag.grid_columns = n;
+  bag.grid_rows = 1;
+  return bag;
+}
+
+HostBag plan_vectors(const store::Reader& store, int64_t bag_index, const LoaderOptions& options,
+                     int64_t occurrence) {
+  const store::Bag& stored = store.bag(bag_index);
+  HostBag bag = empty_bag(stored.id, stored.tile_count);
+  bag.sample = sample_of(bag.sample, occurrence);
+  bag.index = choose_kept(stored.tile_count, bag.sample, options);
+  for (const int64_t index : bag.index) {
+    const store::Tile& tile = store.tile(bag_index, index);
+    bag.x.push_back(static_cast<float>(tile.x));
+    bag.y.push_back(static_cast<float>(tile.y));
+  }
+  return bag;
+}
+
+}  // namespace
+
+HostBag plan_vectors(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
+                     int64_t occurrence) {
+  const Picture& entry = dataset.pictures()[picture];
+  HostBag bag = plan_vectors(dataset.store(entry.store), entry.bag, options, occurrence);
+  bag.picture = picture;
+  return bag;
+}
+
+HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_memory) {
+  HostBatch batch;
+  batch.offsets = {0};
+  for (const HostBag& bag : bags) {
+    batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(bag.index.size()));
+  }
+  batch.pixels = at::empty({batch.offsets.back(), width},
+                           at::TensorOptions().pinned_memory(pin_memory).dtype(at::kFloat));
+  batch.bags = std::move(bags);
+  return batch;
+}
+
+int64_t read_vectors(const store::Reader& store, int64_t bag, HostBatch& batch, int64_t slot) {
+  const std::span<const int64_t> rows = batch.bags[slot].index;
+  const int64_t width = batch.pixels.size(1);
+  const auto bytes = store::vector_bytes(store.settings());
+  float* out = batch.pixels.data_ptr<float>() + batch.offsets[slot] * width;
+  if (store.settings().pixel_type == "float32") {
+    store.read_vectors(bag, rows, reinterpret_cast<uint8_t*>(out));
+  } else {
+    std::vector<uint8_t> halves(std::min(kPieceRows, rows.size()) * bytes);
+    for (size_t first = 0; first < rows.size(); first += kPieceRows) {
+      const size_t count = std::min(kPieceRows, rows.size() - first);
+      store.read_vectors(bag, rows.subspan(first, count), halves.data());
+      const std::vector<int64_t> shape = {static_cast<int64_t>(count), width};
+      at::from_blob(out + static_cast<int64_t>(first) * width, shape, at::kFloat)
+          .copy_(at::from_blob(halves.data(), shape, at::kHalf));
+    }
+  }
+  return static_cast<int64_t>(rows.size() * bytes);
+}
+
+HostBatch vector_batch(const store::Reader& store, int64_t bag) {
+  LoaderOptions options;
+  options.training = false;
+  HostBatch batch =
+      make_vector_batch({plan_vectors(store, bag, options, 0)}, store.settings().channels, false);
+  batch.bytes_read = read_vectors(store, bag, batch, 0);
+  return batch;
+}
+
+HostBatch vector_batch(const std::string& id, const store::Vectors& vectors, int64_t width) {
+  HostBag bag = empty_bag(id, vectors.count);
+  for (int64_t i = 0; i < vectors.count; ++i) {
+    const store::Place place =
+        vectors.places.empty() ? store::Place{static_cast<int32_t>(i), 0} : vectors.places[i];
+    bag.index.push_back(i);
+    bag.x.push_back(static_cast<float>(place.x));
+    bag.y.push_back(static_cast<float>(place.y));
+  }
+  HostBatch batch = make_vector_batch({std::move(bag)}, width, /*pin_memory=*/false);
+  vectors.read(0, vectors.count, static_cast<uint8_t*>(batch.pixels.data_ptr()));
+  return batch;
+}
+
+}  // namespace dbps::data

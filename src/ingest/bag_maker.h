@@ -1,0 +1,37 @@
+// How one source becomes one bag of a store; a maker for each kind of store.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ingest/options.h"
+#include "ingest/sources.h"
+#include "store/writer.h"
+
+namespace dbps::ingest {
+
+struct MadeBag {
+  uint64_t source_bytes = 0;
+  uint64_t stored_bytes = 0;
+  std::vector<std::string> modes;  // Summary::modes
+};
+
+class BagMaker {
+ public:
+  virtual ~BagMaker() = default;
+  virtual const store::Settings& settings() const = 0;  // of the store
+  // Appends the bag. Any thread. Throws DataError for a source that cannot be used.
+  virtual MadeBag make(const SourcePicture& source, store::Writer& writer) = 0;
+};
+
+// Borrows the options. Throws ConfigError as settings_of() does.
+std::unique_ptr<BagMaker> make_picture_maker(const IngestOptions& options);
+
+// Looks at the store for its settings, or else, on `jobs` threads, at the headers of all sources.
+std::unique_ptr<BagMaker> make_feature_maker(const SourceList& sources,
+                                             const std::filesystem::path& store, int jobs);
+
+}  // namespace dbps::ingest

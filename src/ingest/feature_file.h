@@ -1,0 +1,42 @@
+// Feature vectors of one bag in a file: .npy, .safetensors, or HDF5 as CLAM and TRIDENT write it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "store/vectors.h"
+
+namespace dbps::ingest {
+
+enum class FloatType { kFloat16, kFloat32, kFloat64 };
+const char* float_name(FloatType type);  // "float16", ...
+
+struct FeatureFile {
+  std::string name;   // for messages: the path, and the tensor where there are several
+  int64_t count = 0;  // N
+  int64_t width = 0;  // D
+  FloatType type = FloatType::kFloat32;
+  std::vector<store::Place> places;  // of HDF5's coords, else empty
+  // Vectors first .. first + count - 1 in the file's own type, straight from the file. One thread
+  // at a time.
+  std::function<void(int64_t first, int64_t count, uint8_t* out)> read;
+};
+
+// Only the header is read. A .safetensors file: the tensor of that name, else `features`, else its
+// only one. Shapes are (N, D) and (1, N, D). Throws DataError naming the file and what it holds
+// instead, also when there is no vector in it.
+FeatureFile open_features(const std::filesystem::path& path, const std::string& tensor = "");
+
+// The names of the bags of a .safetensors file that holds several: all its tensors, when none is
+// called `features` and each has the shape of a bag. Empty for any other file, also a damaged one.
+std::vector<std::string> bags_of_safetensors(const std::filesystem::path& path);
+
+// The same vectors as a store of `pixel_type` ("float16" or "float32") takes them. Reading throws
+// DataError for a NaN or an infinity, which it names with its row. `file` must outlive them.
+// Throws DataError when the store's type would round the file's numbers.
+store::Vectors as_stored(const FeatureFile& file, const std::string& pixel_type);
+
+}  // namespace dbps::ingest

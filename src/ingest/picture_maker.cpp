@@ -1,0 +1,155 @@
+// Pictures as bags: decoded once, and encoded anew where asked.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "image/codec.h"
+#include "image/resize.h"
+#include "ingest/bag_maker.h"
+
+namespace dbps::ingest {
+namespace {
+
+// Bounds the pixels decoded at one time, whatever the number of threads. A picture larger than the
+// whole budget goes alone.
+class PixelBudget {
+ public:
+  explicit PixelBudget(double pixels) : free_(pixels), all_(pixels) {}
+
+  class Share {
+   public:
+    Share(PixelBudget& budget, double pixels)
+        : budget_(budget), pixels_(std::min(pixels, budget.all_)) {
+      std::unique_lock<std::mutex> lock(budget_.mutex_);
+      budget_.freed_.wait(lock, [&] { return budget_.free_ >= pixels_; });
+      budget_.free_ -= pixels_;
+    }
+    ~Share() {
+      {
+        const std::lock_guard<std::mutex> lock(budget_.mutex_);
+        budget_.free_ += pixels_;
+      }
+      budget_.freed_.notify_all();
+    }
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+
+   private:
+    PixelBudget& budget_;
+    double pixels_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  double free_;
+  double all_;
+};
+
+struct EncodedPicture {
+  store::Bag bag;
+  store::Source source;
+  std::vector<uint8_t> bytes;
+  std::vector<std::string> modes;
+};
+
+std::vector<std::string> odd_modes(const image::Info& info) {
+  std::vector<std::string> modes;
+  if (info.mode != image::Mode::kRgb) modes.push_back(image::mode_name(info.mode));
+  if (info.orientation != 1) modes.push_back("rotated (EXIF)");
+  return modes;
+}
+
+image::Image shrink(image::Image picture, int64_t longest) {
+  const int64_t side = std::max(picture.width, picture.height);
+  if (longest == 0 || side <= longest) return picture;
+  const auto scaled = [&](int64_t length) {
+    return std::max<int64_t>(1, std::llround(static_cast<double>(length) * longest / side));
+  };
+  return image::resize(picture, scaled(picture.width), scaled(picture.height));
+}
+
+class PictureMaker final : public BagMaker {
+ public:
+  explicit PictureMaker(const IngestOptions& options)
+      : options_(options), settings_(settings_of(options)), budget_(options.max_pixels) {}
+
+  const store::Settings& settings() const override { return settings_; }
+
+  MadeBag make(const SourcePicture& picture, store::Writer& writer) override {
+    const EncodedPicture encoded = encode(picture);
+    writer.append(encoded.bag, encoded.source, encoded.bytes);
+    return {encoded.source.bytes, encoded.bytes.size(), encoded.modes};
+  }
+
+ private:
+  EncodedPicture encode(const SourcePicture& picture) {
+    EncodedPicture encoded;
+    const std::string name = picture.path.string();
+    struct stat status {};
+    if (::stat(name.c_str(), &status) != 0) {
+      throw DataError(errno_message(fmt::format("cannot open {}", name)));
+    }
+    encoded.bytes = read_file(picture.path);
+    const uint32_t crc = crc32c(encoded.bytes.data(), encoded.bytes.size());
+    encoded.source = {
+        name, encoded.bytes.size(), status.st_mtime, fmt::format("crc32c:{:08x}", crc), {}, ""};
+    const image::Info info = image::probe(encoded.bytes, name);
+    encoded.modes = odd_modes(info);
+    const PixelBudget::Share share(
+        budget_, static_cast<double>(info.width) * static_cast<double>(info.height));
+    image::DecodeOptions decode;
+    decode.max_pixels = options_.max_pixels;
+    // Also with codec keep: a picture that does not decode is found now and not in the middle of a
+    // training.
+    const image::Image pixels =
+        shrink(image::decode(encoded.bytes, name, decode), options_.longest);
+    encoded.bag.id = picture.id;
+    encoded.bag.width = pixels.width;
+    encoded.bag.height = pixels.height;
+    if (options_.codec == store::Codec::kJpeg) {
+      encoded.bytes = image::encode_jpeg(pixels, options_.quality);
+    } else if (options_.codec == store::Codec::kPng) {
+      encoded.bytes = image::encode_png(pixels);
+    }
+    return encoded;
+  }
+
+  const IngestOptions& options_;
+  const store::Settings settings_;
+  PixelBudget budget_;
+};
+
+}  // namespace
+
+store::Settings settings_of(const IngestOptions& options) {
+  if (options.quality < 1 || options.quality > 100) {
+    throw ConfigError(fmt::format("--quality {} lies outside 1 .. 100", options.quality));
+  }
+  if (options.longest < 0) {
+    throw ConfigError(fmt::format("--longest {} is negative", options.longest));
+  }
+  if (options.longest > 0 && options.codec == store::Codec::kKeep) {
+    throw ConfigError(
+        "--longest makes new pictures, --codec keep passes the old ones through: choose --codec "
+        "jpeg or png");
+  }
+  store::Settings settings;
+  settings.codec = options.codec;
+  settings.quality = options.codec == store::Codec::kJpeg ? options.quality : 0;
+  settings.longest = options.longest;
+  return settings;
+}
+
+std::unique_ptr<BagMaker> make_picture_maker(const IngestOptions& options) {
+  return std::make_unique<PictureMaker>(options);
+}
+
+}  // namespace dbps::ingest
