@@ -198,7 +198,7 @@ void gradients(Case& c) {
       pass.select(batch, patches, training::training_request(config, 0, 0.0, nullptr));
   model->statistics().reset();
   const at::Tensor tokens =
-      pass.tokens_BTD(batch, patches, selection, training_forward(model->statistics()));
+      pass.tokens(batch, patches, selection, training_forward(model->statistics())).values;
   at::Tensor loss = at::zeros({}, tokens.options());
   const auto tasks = static_cast<int64_t>(config.tasks.size());
   for (int64_t task = 0; task < tasks; ++task) {
