@@ -6,6 +6,7 @@
 #   LibTorch::nccl    the NCCL that LibTorch itself loads; only when headers and library are there
 #   LibTorch_CUDA     whether that LibTorch has CUDA and its runtime headers were found
 #   LibTorch_VERSION, LibTorch_ROOT
+#   LibTorch_LIBRARY_DIRS   its libraries, and CUDA's that come in its wheel
 
 set(_deps "$ENV{DBPS_DEPS}")
 if(NOT _deps)
@@ -46,6 +47,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
   get_filename_component(_site "${LibTorch_ROOT}/.." ABSOLUTE)
   # The wheel keeps CUDA's libraries beside torch, in nvidia/*/lib.
   file(GLOB _nvidia_libraries "${_site}/nvidia/*/lib")
+  set(LibTorch_LIBRARY_DIRS "${_lib}" ${_nvidia_libraries})
 
   add_library(LibTorch::torch INTERFACE IMPORTED)
   target_include_directories(LibTorch::torch SYSTEM INTERFACE
@@ -65,11 +67,17 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
       target_link_options(LibTorch::torch INTERFACE
         "LINKER:-rpath-link,${_dir}" "LINKER:-rpath,${_dir}")
     endforeach()
-    if(LibTorch_CUDA_INCLUDE AND NOT EXISTS "${LibTorch_CUDA_INCLUDE}/crt/host_config.h")
-      message(WARNING "no GPU code: ${LibTorch_CUDA_INCLUDE} lacks crt/host_config.h; ./launcher/setup installs it")
+    set(_cuda_includes "${LibTorch_CUDA_INCLUDE}")
+    # CUDA 13's wheels share one folder, CUDA 12's have one for each part.
+    if(LibTorch_CUDA_INCLUDE STREQUAL "${_site}/nvidia/cuda_runtime/include")
+      file(GLOB _cuda_includes "${_site}/nvidia/*/include")
+    endif()
+    find_path(LibTorch_CUDA_CRT crt/host_config.h PATHS ${_cuda_includes} NO_DEFAULT_PATH)
+    if(LibTorch_CUDA_INCLUDE AND NOT LibTorch_CUDA_CRT)
+      message(WARNING "no GPU code: ${LibTorch_CUDA_INCLUDE} comes without crt/host_config.h; ./launcher/setup installs it")
     elseif(LibTorch_CUDA_INCLUDE)
       set(LibTorch_CUDA ON)
-      target_include_directories(LibTorch::torch SYSTEM INTERFACE "${LibTorch_CUDA_INCLUDE}")
+      target_include_directories(LibTorch::torch SYSTEM INTERFACE ${_cuda_includes})
       find_library(LibTorch_CUDART NAMES cudart libcudart.so.13 libcudart.so.12 NAMES_PER_DIR
         HINTS ${_nvidia_libraries} "$ENV{CUDA_HOME}/lib64" /usr/local/cuda/lib64)
       if(LibTorch_CUDART)

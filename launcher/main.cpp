@@ -38,6 +38,7 @@ constexpr Verb kVerbs[] = {
     {"report", "One self-contained HTML page of runs", add_report, false},
     {"export", "A run's weights into one file", add_export, true},
     {"doctor", "What this build and this machine have", add_doctor, false},
+    {"completion", "Completion for bash and zsh", add_completion, false},
 };
 
 // CLI11 alone would say that an argument was not expected.

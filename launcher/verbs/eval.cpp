@@ -99,7 +99,8 @@ void add_eval(CLI::App& app, Context& context) {
       ->required();
   app.add_option("--checkpoint", options->source.checkpoint, "best, latest or a checkpoint's name")
       ->capture_default_str();
-  app.add_option("--weights", options->weights, "With a configuration: a whole model's weights");
+  app.add_option("--weights", options->weights,
+                 "With a configuration: a whole model's weights, our names or upstream's");
   app.add_option("--split", options->split, "train, validation or test")->capture_default_str();
   app.add_option("--set", options->source.overrides, "table.key=value (repeatable)")
       ->allow_extra_args(false);

@@ -172,6 +172,9 @@ void add_ingest(CLI::App& app, Context& context) {
       ->capture_default_str();
   app.add_option("--longest", arguments->options.longest,
                  "Shrink pictures to this longest side, pixels; needs --codec jpeg or png");
+  app.add_flag_callback(
+      "--grey", [arguments] { arguments->options.channels = 1; },
+      "Grey pictures (1 channel); colours are converted with --codec jpeg or png");
   app.add_option("--shard-size", arguments->options.shard_bytes, "Bytes a shard, e.g. 4GB")
       ->transform(CLI::AsSizeValue(true))
       ->default_str("4GB");

@@ -84,6 +84,7 @@ json describe_store(const store::Reader& reader) {
   json result = {{"store", reader.folder().string()},
                  {"kind", store::kind_name(settings.kind)},
                  {"codec", store::codec_name(settings.codec)},
+                 {"channels", settings.channels},
                  {"shards", reader.num_shards()},
                  {"bags", reader.num_bags()},
                  {"tiles", tiles},

@@ -2,15 +2,19 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "ingest/demo.h"
 #include "ingest/ingest.h"
+#include "ingest/megapixel.h"
 #include "launcher/verbs/verbs.h"
 
 namespace dbps::launcher {
@@ -21,17 +25,33 @@ namespace fs = std::filesystem;
 constexpr const char* kHelp = R"(Makes the demo data: DIR/pictures and DIR/store, ingested from it.
 
 Each picture holds handwritten digits among distracting strokes; its class is the digit that occurs
-most. configs/demo.toml trains on it. --patches makes single digits, strokes and empty paper of the
-other five classes instead, which the demo's encoder was trained on beforehand. The same seed and
-options give the same pictures.
+most, which takes most digits of the picture to tell. With --question lone there is one digit only
+among the same strokes, and its class is asked: one patch decides. With --question alike all digits
+are of one class: any one of them decides. configs/demo.toml trains on each. --patches makes single digits, strokes and empty paper of the other five classes instead,
+which the demo's encoder was trained on beforehand. The same seed and options give the same
+pictures.
+
+--megapixel-mnist makes the four tasks of megapixel MNIST instead, in grey pictures of 1500 x 1500:
+of five digits among 50 noise strokes, which appears three times, which is the largest, which is the
+top-most, and which are there. configs/megapixel_mnist.toml trains on it. Digits come from MNIST's
+files (--idx), or from the 8 x 8 digits of the demo.
 
 Examples:
   dbps make-demo demo/ && dbps train configs/demo.toml --set data.store=demo/store
-  dbps make-demo hard/ --canvas 512 --distractors 200 220 --seed 1)";
+  dbps make-demo lone/ --question lone
+  dbps make-demo hard/ --canvas 512 --distractors 200 220 --seed 1
+  dbps make-demo mega/ --megapixel-mnist --idx mnist/)";
+
+const std::map<std::string, ingest::DemoQuestion> kQuestions = {
+    {"most", ingest::DemoQuestion::kMost}, {"lone", ingest::DemoQuestion::kLone}, {"alike", ingest::DemoQuestion::kAlike}};
 
 struct Arguments {
   std::string folder;
   ingest::DemoOptions options;
+  ingest::MegapixelOptions megapixel;
+  std::optional<int> canvas, train, validation, test;  // each kind of picture has its own defaults
+  std::string idx;
+  bool is_megapixel = false;
   std::vector<int> digits = {options.digits_min, options.digits_max};
   std::vector<int> distractors = {options.distractors_min, options.distractors_max};
   int jobs = 0;
@@ -39,13 +59,43 @@ struct Arguments {
   bool slides = false;
 };
 
-void run(Arguments& arguments, const Context& context) {
-  if (arguments.slides) throw ConfigError("make-demo --slides is not yet supported");
+// Both kinds of picture have a canvas and numbers of pictures.
+template <typename Options>
+void take_sizes(const Arguments& arguments, Options& options) {
+  options.canvas = arguments.canvas.value_or(options.canvas);
+  options.train = arguments.train.value_or(options.train);
+  options.validation = arguments.validation.value_or(options.validation);
+  options.test = arguments.test.value_or(options.test);
+}
+
+void make_megapixel(Arguments& arguments, const fs::path& pictures, int jobs,
+                    const ingest::MakingProgress& progress) {
+  ingest::MegapixelOptions& options = arguments.megapixel;
+  options.seed = arguments.options.seed;
+  take_sizes(arguments, options);
+  const bool own = arguments.idx.empty();
+  const ingest::DigitPools pools =
+      own ? ingest::demo_pools(options.seed) : ingest::mnist_pools(arguments.idx, options.seed);
+  if (!own && !ingest::is_mnist(pools)) {
+    log::warning("{}: the labels are not distributed as MNIST's 60000 + 10000 are", arguments.idx);
+  }
+  ingest::make_megapixel_pictures(options, pools, pictures, jobs, progress);
+}
+
+void make_demo(Arguments& arguments, const fs::path& pictures, int jobs,
+               const ingest::MakingProgress& progress) {
   ingest::DemoOptions& options = arguments.options;
+  take_sizes(arguments, options);
   options.digits_min = arguments.digits[0];
   options.digits_max = arguments.digits[1];
   options.distractors_min = arguments.distractors[0];
   options.distractors_max = arguments.distractors[1];
+  const auto make = arguments.patches ? ingest::make_demo_patches : ingest::make_demo_pictures;
+  make(options, pictures, jobs, progress);
+}
+
+void run(Arguments& arguments, const Context& context) {
+  if (arguments.slides) throw ConfigError("make-demo --slides is not yet supported");
   const fs::path pictures = fs::path(arguments.folder) / "pictures";
   const fs::path store = fs::path(arguments.folder) / "store";
   const int jobs = arguments.jobs > 0 ? arguments.jobs : available_cores();
@@ -55,13 +105,15 @@ void run(Arguments& arguments, const Context& context) {
       line.update(fmt::format("{} of {} pictures", done, total),
                   static_cast<double>(done) / static_cast<double>(total));
     };
-    const auto make = arguments.patches ? ingest::make_demo_patches : ingest::make_demo_pictures;
-    make(options, pictures, jobs, progress);
+    const auto make = arguments.is_megapixel ? make_megapixel : make_demo;
+    make(arguments, pictures, jobs, progress);
   }
   ingest::IngestOptions ingest_options;
   ingest_options.jobs = jobs;
+  if (arguments.is_megapixel) ingest_options.channels = 1;
+  const fs::path source = arguments.is_megapixel ? pictures / "labels.csv" : pictures;
   const ingest::Summary summary =
-      ingest::ingest(ingest::find_sources(pictures), store, ingest_options);
+      ingest::ingest(ingest::find_sources(source), store, ingest_options);
   if (context.json) {
     fmt::print("{}\n", nlohmann::json{{"pictures", pictures.string()},
                                       {"store", store.string()},
@@ -75,39 +127,61 @@ void run(Arguments& arguments, const Context& context) {
              store.string());
 }
 
+// What only the demo's own pictures have.
+std::vector<CLI::Option*> add_demo_options(CLI::App& app, Arguments& arguments) {
+  ingest::DemoOptions& options = arguments.options;
+  std::vector<CLI::Option*> added;
+  const auto add = [&](const std::string& name, auto& value, const std::string& help) {
+    added.push_back(app.add_option(name, value, help)->capture_default_str());
+    return added.back();
+  };
+  add("--patch", options.patch, "Side of a cell, pixels");
+  add("--question", options.question,
+      "most: which class occurs most? lone: which class is the only digit of? alike: of "
+      "which class are all digits?")
+      ->transform(CLI::CheckedTransformer(kQuestions).description("most|lone|alike"))
+      ->default_str("most");
+  add("--classes", options.classes, "The digits that a picture may ask for");
+  add("--digits", arguments.digits, "Least and most digits; not with --question lone")->expected(2);
+  add("--distractors", arguments.distractors, "Least and most cells with strokes")->expected(2);
+  added.push_back(app.add_flag("--patches", arguments.patches,
+                               "Single patches of the other classes, to train an encoder on"));
+  add("--patch-train", options.patch_train, "Patches to train on, with --patches");
+  add("--patch-validation", options.patch_validation, "Patches to validate on");
+  add("--patch-test", options.patch_test, "Patches to test on");
+  return added;
+}
+
 }  // namespace
 
 void add_make_demo(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<Arguments>();
-  ingest::DemoOptions& options = arguments->options;
   app.footer(kHelp);
   app.add_option("DIR", arguments->folder, "Where to put pictures and store")->required();
-  app.add_option("--seed", options.seed, "Decides every picture")->capture_default_str();
-  app.add_option("--canvas", options.canvas, "Side of a picture, pixels; a multiple of --patch")
-      ->capture_default_str();
-  app.add_option("--patch", options.patch, "Side of a cell, pixels")->capture_default_str();
-  app.add_option("--train", options.train, "Pictures to train on")->capture_default_str();
-  app.add_option("--validation", options.validation, "Pictures to validate on")
-      ->capture_default_str();
-  app.add_option("--test", options.test, "Pictures to test on")->capture_default_str();
-  app.add_option("--classes", options.classes, "The digits that a picture may ask for")
-      ->capture_default_str();
-  app.add_option("--digits", arguments->digits, "Least and most digits in a picture")
-      ->expected(2)
-      ->capture_default_str();
-  app.add_option("--distractors", arguments->distractors, "Least and most cells with strokes")
-      ->expected(2)
-      ->capture_default_str();
-  app.add_flag("--patches", arguments->patches,
-               "Single patches of the other classes, to train an encoder on");
-  app.add_option("--patch-train", options.patch_train, "Patches to train on, with --patches")
-      ->capture_default_str();
-  app.add_option("--patch-validation", options.patch_validation, "Patches to validate on")
-      ->capture_default_str();
-  app.add_option("--patch-test", options.patch_test, "Patches to test on")->capture_default_str();
+  app.add_option("--seed", arguments->options.seed, "Decides every picture")->capture_default_str();
   app.add_option("--jobs", arguments->jobs, "Threads; 0: one a core")->capture_default_str();
+  app.add_option("--canvas", arguments->canvas,
+                 "Side of a picture, pixels: a multiple of --patch [256], or with "
+                 "--megapixel-mnist [1500]");
+  app.add_option("--train", arguments->train, "Pictures to train on [1000; megapixel: 5000]");
+  app.add_option("--validation", arguments->validation,
+                 "Pictures to validate on [400; megapixel: 1000]");
+  app.add_option("--test", arguments->test, "Pictures to test on [400; megapixel: 1000]");
+  const std::vector<CLI::Option*> demo_only = add_demo_options(app, *arguments);
+  CLI::Option* megapixel =
+      app.add_flag("--megapixel-mnist", arguments->is_megapixel, "Megapixel MNIST's four tasks");
+  for (CLI::Option* option : demo_only) megapixel->excludes(option);
+  app.add_option("--idx", arguments->idx,
+                 "Folder of MNIST's four IDX files (also .gz), with --megapixel-mnist")
+      ->needs(megapixel);
   app.add_flag("--slides", arguments->slides, "Comes later");
-  app.callback([arguments, &context] { run(*arguments, context); });
+  const CLI::Option* digits = app.get_option("--digits");
+  app.callback([arguments, digits, &context] {
+    if (digits->count() > 0 && arguments->options.question == ingest::DemoQuestion::kLone) {
+      throw ConfigError("make-demo: --digits does not go with --question lone, which has one digit");
+    }
+    run(*arguments, context);
+  });
 }
 
 }  // namespace dbps::launcher

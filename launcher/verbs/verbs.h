@@ -17,5 +17,6 @@ void add_verify(CLI::App& app, Context& context);
 void add_split(CLI::App& app, Context& context);
 void add_make_demo(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
+void add_completion(CLI::App& app, Context& context);
 
 }  // namespace dbps::launcher

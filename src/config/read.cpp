@@ -46,10 +46,8 @@ bool equal_or_equal_number(const Value& a, const Value& b) {
 bool is_planned_value(const Key& key, const Value& value) {
   const auto* text = std::get_if<std::string>(&value.data);
   if (text == nullptr) return false;
-  return std::any_of(
-      key.planned_values.begin(), key.planned_values.end(), [&](const std::string& planned) {
-        return planned[0] == '*' ? text->ends_with(planned.substr(1)) : *text == planned;
-      });
+  return std::find(key.planned_values.begin(), key.planned_values.end(), *text) !=
+         key.planned_values.end();
 }
 
 std::vector<std::string> key_names(const std::string& table) {

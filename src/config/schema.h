@@ -33,8 +33,7 @@ struct Key {
   std::optional<Value> automatic;
   // A file or folder: a relative one is looked for beside the configuration, then here.
   bool is_path = false;
-  // Foreseen but not built yet: the whole key (only its default is accepted), or some values of it
-  // ("*.pth": texts that end so).
+  // Foreseen but not built yet: the whole key (only its default is accepted), or some values of it.
   bool planned = false;
   std::vector<std::string> planned_values;
 

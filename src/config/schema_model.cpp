@@ -65,8 +65,9 @@ void add_encoder_keys(std::vector<Key>& keys) {
                         "after pooling: as the paper's for this encoder, none, or a linear layer")
       .automatic = Value{"auto", "", false};
   t.path("weights", &EncoderOptions::weights, kFixed,
-         "a .safetensors file with the encoder's names; \"\": random")
-      .planned_values = {"*.pth"};
+         "a .safetensors or .pth file: a whole model, or the encoder in torchvision's names "
+         "(ImageNet's: resnet18-f37072fd.pth, resnet50-0676ba61.pth, resnet50-11ad3fa6.pth; the "
+         "name ends with the SHA-256's beginning; docs/weights.md); \"\": random");
   t.flag("frozen", &EncoderOptions::frozen, kFixed, "not trained");
   t.real("learning_rate_scale", &EncoderOptions::learning_rate_scale, {.low = 0}, kFixed,
          "times optimizer.learning_rate, for the encoder");

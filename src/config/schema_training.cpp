@@ -58,9 +58,9 @@ void add_optimizer_keys(std::vector<Key>& keys) {
 
 void add_loop_keys(std::vector<Key>& keys) {
   Table<Section<&Config::training>> t("training", keys);
-  t.path("initial_weights", &TrainingOptions::initial_weights, kFixed,
-         "a whole model to start from, .safetensors; \"\": none")
-      .planned_values = {"*.pth"};
+  t.path(
+      "initial_weights", &TrainingOptions::initial_weights, kFixed,
+      "a whole model to start from, .safetensors or .pth, in our names or upstream's; \"\": none");
   t.flag("reset_heads", &TrainingOptions::reset_heads, kFixed,
          "with initial_weights: leave the heads as drawn");
   t.integer("epochs", &TrainingOptions::epochs, {.low = 1, .high = 1'000'000}, kFixed,

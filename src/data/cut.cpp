@@ -111,12 +111,6 @@ Window source_window(const Placement& p, const Window& shown) {
   return {x0, y0, x1 + 1, y1 + 1};
 }
 
-uint64_t sample_of(uint64_t picture, int64_t occurrence) {
-  if (occurrence == 0) return picture;
-  const std::string name = fmt::format("{:x} again {}", picture, occurrence);
-  return stable_hash(name.data(), name.size());
-}
-
 void describe_bag(Cut& cut) {
   HostBag& bag = cut.bag;
   const double scale_x =
@@ -157,6 +151,12 @@ Window patch_window(const Grid& grid, int64_t index) {
   const int64_t x = grid.x[index % grid.columns];
   const int64_t y = grid.y[index / grid.columns];
   return {x, y, x + grid.patch_width, y + grid.patch_height};
+}
+
+uint64_t sample_of(uint64_t picture, int64_t occurrence) {
+  if (occurrence == 0) return picture;
+  const std::string name = fmt::format("{:x} again {}", picture, occurrence);
+  return stable_hash(name.data(), name.size());
 }
 
 std::vector<int64_t> choose_kept(int64_t n, uint64_t sample, const LoaderOptions& options) {

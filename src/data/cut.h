@@ -41,6 +41,9 @@ std::vector<int64_t> choose_kept(int64_t n, uint64_t sample, const LoaderOptions
 // The rectangle of the augmented picture that a patch of the grid shows.
 Window patch_window(const Grid& grid, int64_t index);
 
+// Names the random streams of a picture that the epoch has drawn `occurrence` times before.
+uint64_t sample_of(uint64_t picture, int64_t occurrence);
+
 // A function of seed, epoch, picture and how often the epoch has drawn it before: each time has
 // random streams of its own.
 Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options,

@@ -1,30 +1,23 @@
 #include "ingest/demo.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <mutex>
-#include <system_error>
+#include <utility>
 
 #include "base/error.h"
-#include "base/files.h"
-#include "base/parallel.h"
 #include "base/random.h"
-#include "image/codec.h"
 #include "ingest/demo_digits.h"
 #include "ingest/demo_paint.h"
 
 namespace dbps::ingest {
 namespace {
 
-// Streams of Purpose::kDemo; part of what a seed means.
+// Streams of Purpose::kDemo, beside those of megapixel.cpp; part of what a seed means.
 constexpr uint64_t kPictureStream = 0;      // + split
 constexpr uint64_t kPatchStream = 8;        // + split
 constexpr uint64_t kDigitSplitStream = 16;  // sample: the class
-
-constexpr int kPngLevel = 4;
 
 RandomStream open_stream(const DemoOptions& options, uint64_t base, DemoSplit split,
                          int64_t index) {
@@ -54,7 +47,8 @@ Point draw_offset(RandomStream& random, double reach) {
 int times_of_label(int digits) { return (digits + 2) / 3 + 1; }
 int times_of_others(int digits) { return times_of_label(digits) - 2; }
 
-// How often each class appears: the label's as the rule says, the rest shared out by chance.
+// How often each class appears in a picture of `most`: the label's as the rule says, the rest
+// shared out by chance.
 std::vector<int> draw_counts(RandomStream& random, int digits, size_t num_classes, size_t label) {
   std::vector<int> counts(num_classes, 0);
   counts[label] = times_of_label(digits);
@@ -142,56 +136,22 @@ void check_look(const DemoOptions& options) {
           "the gradient of the background must lie between 0 and 1");
 }
 
-void write_picture(const std::filesystem::path& path, const image::Image& picture) {
-  const std::vector<uint8_t> png = image::encode_png(picture, kPngLevel);
-  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!file) throw RuntimeFault(errno_message(fmt::format("cannot write {}", path.string())));
-  write_exactly(file.get(), png.data(), png.size(), path);
-}
-
 using Draw = DemoPicture (*)(const DemoOptions&, DemoSplit, int64_t);
 
-// Everything is written beside the folder and renamed, so that a killed run leaves no half of it.
 void make_tree(const DemoOptions& options, const std::array<int, 3>& counts, Draw draw,
-               const std::filesystem::path& folder, int jobs, const DemoProgress& progress) {
+               const std::filesystem::path& folder, int jobs, const MakingProgress& progress) {
   check_demo_options(options);
-  std::error_code error;
-  require(
-      !std::filesystem::exists(folder, error) || std::filesystem::is_empty(folder, error),
-      fmt::format("{} holds something already; remove it or name another folder", folder.string()));
-  const std::filesystem::path making =
-      (folder.has_filename() ? folder : folder.parent_path()).string() + ".making";
-  std::filesystem::remove_all(making, error);
-
   constexpr std::array<const char*, 3> kFolders = {"train", "val", "test"};
-  const int64_t total = int64_t{counts[0]} + counts[1] + counts[2];
-  std::mutex mutex;
-  int64_t done = 0;
   const auto make = [&](int64_t item) {
     size_t split = 0;
     int64_t index = item;
     while (index >= counts[split]) index -= counts[split++];
-    const DemoPicture picture = draw(options, static_cast<DemoSplit>(split), index);
-    const std::filesystem::path home = making / kFolders[split] / picture.label;
-    make_folders(home);
-    write_picture(home / fmt::format("{:05}.png", index), picture.image);
-    const std::lock_guard<std::mutex> lock(mutex);
-    ++done;
-    if (progress) progress(done, total);
+    DemoPicture picture = draw(options, static_cast<DemoSplit>(split), index);
+    return MadePicture{
+        std::filesystem::path(kFolders[split]) / picture.label / fmt::format("{:05}.png", index),
+        std::move(picture.image)};
   };
-  try {
-    make_folders(making);
-    parallel_for(total, jobs, make);
-    std::filesystem::remove(folder, error);  // an empty one
-    std::filesystem::rename(making, folder, error);
-    if (error) {
-      throw RuntimeFault(fmt::format("cannot rename {} to {}: {}", making.string(), folder.string(),
-                                     error.message()));
-    }
-  } catch (...) {
-    std::filesystem::remove_all(making, error);
-    throw;
-  }
+  make_folder_of_pictures(folder, int64_t{counts[0]} + counts[1] + counts[2], jobs, make, progress);
 }
 
 }  // namespace
@@ -213,11 +173,14 @@ void check_demo_options(const DemoOptions& options) {
   require(0 <= options.distractors_min && options.distractors_min <= options.distractors_max,
           "the number of distractors must be a range from 0 upwards");
   const int64_t side = options.canvas / options.patch;
-  const int64_t things = int64_t{options.digits_max} + options.distractors_max;
-  require(things <= side * side,
+  const bool lone = options.question == DemoQuestion::kLone;
+  const int digits_max = lone ? 1 : options.digits_max;
+  require(int64_t{digits_max} + options.distractors_max <= side * side,
           fmt::format("{} digits and {} distractors do not fit into {} cells; take fewer or a "
                       "larger canvas",
-                      options.digits_max, options.distractors_max, side * side));
+                      digits_max, options.distractors_max, side * side));
+  check_look(options);
+  if (options.question != DemoQuestion::kMost) return;
   const int others = static_cast<int>(options.classes.size()) - 1;
   for (int digits = options.digits_min; digits <= options.digits_max; ++digits) {
     const int rest = digits - times_of_label(digits);
@@ -226,7 +189,6 @@ void check_demo_options(const DemoOptions& options) {
                         "numbers of digits, or more classes",
                         digits, others + 1));
   }
-  check_look(options);
 }
 
 std::vector<int64_t> demo_digits(uint64_t seed, int label, DemoSplit split) {
@@ -259,7 +221,14 @@ DemoPicture draw_demo_picture(const DemoOptions& options, DemoSplit split, int64
     draw_strokes(random, options, centre, picture.image);
   }
   // Digits come last: what reaches over from a neighbouring cell must not cross them out.
-  const std::vector<int> counts = draw_counts(random, num_digits, options.classes.size(), label);
+  std::vector<int> counts(options.classes.size(), 0);
+  if (options.question == DemoQuestion::kLone) {
+    counts[label] = 1;
+  } else if (options.question == DemoQuestion::kAlike) {
+    counts[label] = num_digits;
+  } else {
+    counts = draw_counts(random, num_digits, counts.size(), label);
+  }
   for (size_t c = 0; c < counts.size(); ++c) {
     for (int i = 0; i < counts[c]; ++i) {
       const int64_t cell = cells[next_cell++];
@@ -295,13 +264,13 @@ DemoPicture draw_demo_patch(const DemoOptions& options, DemoSplit split, int64_t
 }
 
 void make_demo_pictures(const DemoOptions& options, const std::filesystem::path& folder, int jobs,
-                        const DemoProgress& progress) {
+                        const MakingProgress& progress) {
   make_tree(options, {options.train, options.validation, options.test}, draw_demo_picture, folder,
             jobs, progress);
 }
 
 void make_demo_patches(const DemoOptions& options, const std::filesystem::path& folder, int jobs,
-                       const DemoProgress& progress) {
+                       const MakingProgress& progress) {
   make_tree(options, {options.patch_train, options.patch_validation, options.patch_test},
             draw_demo_patch, folder, jobs, progress);
 }

@@ -1,21 +1,26 @@
-// The demo data: pictures that ask which digit class occurs most, and single patches to train an
-// encoder on beforehand.
+// The demo data: pictures that ask for a digit class, and single patches to train an encoder on
+// beforehand.
 //
-// A picture holds digits of several classes and many distractor strokes, each in a cell of its own.
-// With K digits the label's class appears ceil(K/3) + 1 times and every other at most that less 2,
-// so that reading the label takes most digits of the picture. Handwritten digits come from
-// datasets/demo; they are split 60/20/20 within each class first, so no digit is in two splits.
+// A picture holds digits and many distractor strokes, each in a cell of its own. What it asks:
+//   most  which class occurs most? With K digits the label's class appears ceil(K/3) + 1 times and
+//         every other at most that less 2, so that reading the label takes most digits of the
+//         picture.
+//   lone  which class is the only digit of? One patch decides. Paper and strokes are those of the
+//         picture of `most` with the same options, split and index.
+//   alike which class are all digits of? Any one of them decides.
+// Handwritten digits come from datasets/demo; they are split 60/20/20 within each class first, so
+// no digit is in two splits.
 //
 // All randomness is owned by (seed, split, index): neither threads nor order change a picture.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "image/image.h"
+#include "ingest/made_folder.h"
 
 namespace dbps::ingest {
 
@@ -24,8 +29,11 @@ struct DemoRange {
   double high;
 };
 
+enum class DemoQuestion { kMost, kLone, kAlike };
+
 struct DemoOptions {
   uint64_t seed = 0;
+  DemoQuestion question = DemoQuestion::kMost;
 
   // Pictures.
   int canvas = 256;  // side of a picture, pixels; a multiple of patch
@@ -34,7 +42,7 @@ struct DemoOptions {
   int validation = 400;
   int test = 400;
   std::vector<int> classes = {0, 1, 2, 4, 7};
-  int digits_min = 4;  // digits a picture, uniform
+  int digits_min = 4;  // digits a picture of `most`, uniform
   int digits_max = 12;
   int distractors_min = 40;  // cells with strokes a picture, uniform
   int distractors_max = 48;
@@ -84,15 +92,12 @@ DemoPicture draw_demo_picture(const DemoOptions& options, DemoSplit split, int64
 // One patch x patch picture; as above.
 DemoPicture draw_demo_patch(const DemoOptions& options, DemoSplit split, int64_t index);
 
-// Called with pictures done and to do, by one thread at a time.
-using DemoProgress = std::function<void(int64_t done, int64_t total)>;
-
 // Write folder/{train,val,test}/<label>/<index>.png on `jobs` threads: whole, or no folder at all.
 // A split of 0 pictures has no folder. Throw ConfigError for impossible options and where the
 // folder holds something already, RuntimeFault where it cannot be written.
 void make_demo_pictures(const DemoOptions& options, const std::filesystem::path& folder, int jobs,
-                        const DemoProgress& progress = {});
+                        const MakingProgress& progress = {});
 void make_demo_patches(const DemoOptions& options, const std::filesystem::path& folder, int jobs,
-                       const DemoProgress& progress = {});
+                       const MakingProgress& progress = {});
 
 }  // namespace dbps::ingest

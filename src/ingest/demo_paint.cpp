@@ -7,12 +7,10 @@
 namespace dbps::ingest {
 namespace {
 
-uint8_t to_byte(double value) {
-  return static_cast<uint8_t>(std::clamp(value, 0.0, 255.0) + 0.5);
-}
+uint8_t to_byte(double value) { return static_cast<uint8_t>(std::clamp(value, 0.0, 255.0) + 0.5); }
 
-void blend(uint8_t* pixel, const Ink& ink, double opacity) {
-  for (int c = 0; c < 3; ++c) pixel[c] = to_byte(pixel[c] + (ink[c] - pixel[c]) * opacity);
+void blend(uint8_t* pixel, int channels, const Ink& ink, double opacity) {
+  for (int c = 0; c < channels; ++c) pixel[c] = to_byte(pixel[c] + (ink[c] - pixel[c]) * opacity);
 }
 
 // Calls opacity(point) for the centre of every pixel within `reach` of `centre`.
@@ -28,7 +26,8 @@ void paint_near(image::Image& image, Point centre, double reach, const Ink& ink,
   for (int64_t y = first(centre.y); y < last(centre.y, image.height); ++y) {
     for (int64_t x = first(centre.x); x < last(centre.x, image.width); ++x) {
       const double share = opacity({static_cast<double>(x) + 0.5, static_cast<double>(y) + 0.5});
-      if (share > 0.0) blend(image.row(y) + 3 * x, ink, std::min(share, 1.0));
+      if (share > 0.0)
+        blend(image.row(y) + image.channels * x, image.channels, ink, std::min(share, 1.0));
     }
   }
 }

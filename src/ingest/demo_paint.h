@@ -1,4 +1,5 @@
-// Painting for the demo data: antialiased, on RGB pictures. Parts outside a picture are left out.
+// Painting for the demo data: antialiased. Parts outside a picture are left out. On a grey picture
+// an ink's red is its grey; paper and digits are for RGB.
 #pragma once
 
 #include <array>

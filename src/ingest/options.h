@@ -11,6 +11,7 @@ struct IngestOptions {
   store::Kind kind = store::Kind::kImages;  // or kFeatures, for which only bytes and jobs count
   store::Codec codec = store::Codec::kKeep;
   int quality = 90;                      // of codec jpeg, 1 .. 100
+  int channels = 3;                      // 3: RGB, 1: grey; with codec keep, sources must be grey
   int64_t longest = 0;                   // pixels; pictures with a longer side are shrunk. 0: none
   uint64_t shard_bytes = 4'000'000'000;  // encoded bytes a shard
   int jobs = 0;                          // threads; 0: the cores this process may use

@@ -103,9 +103,11 @@ class PictureMaker final : public BagMaker {
         name, encoded.bytes.size(), status.st_mtime, fmt::format("crc32c:{:08x}", crc), {}, ""};
     const image::Info info = image::probe(encoded.bytes, name);
     encoded.modes = odd_modes(info);
+    check_grey(info, name);
     const PixelBudget::Share share(
         budget_, static_cast<double>(info.width) * static_cast<double>(info.height));
     image::DecodeOptions decode;
+    decode.channels = options_.channels;
     decode.max_pixels = options_.max_pixels;
     // Also with codec keep: a picture that does not decode is found now and not in the middle of a
     // training.
@@ -120,6 +122,14 @@ class PictureMaker final : public BagMaker {
       encoded.bytes = image::encode_png(pixels);
     }
     return encoded;
+  }
+
+  // Codec keep cannot turn a picture into grey.
+  void check_grey(const image::Info& info, const std::string& name) const {
+    if (options_.channels == 3 || options_.codec != store::Codec::kKeep) return;
+    if (info.mode == image::Mode::kGrey) return;
+    throw DataError(fmt::format("{} is {}, not grey: --codec png or jpeg makes it grey", name,
+                                image::mode_name(info.mode)));
   }
 
   const IngestOptions& options_;
@@ -143,6 +153,7 @@ store::Settings settings_of(const IngestOptions& options) {
   }
   store::Settings settings;
   settings.codec = options.codec;
+  settings.channels = options.channels;
   settings.quality = options.codec == store::Codec::kJpeg ? options.quality : 0;
   settings.longest = options.longest;
   return settings;

@@ -3,18 +3,13 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
-#include "base/log.h"
-#include "model/projector.h"
-#include "model/weights.h"
+#include "model/model_weights.h"
 
 namespace dbps::model {
 namespace {
-
-constexpr std::string_view kEncoderPrefix = "encoder.";
 
 template <typename Part, typename Get>
 void append(std::vector<NamedTensor>& all, const std::string& prefix, Part& part, Get get) {
@@ -30,57 +25,6 @@ std::vector<NamedTensor> gather(Encoder& encoder, Aggregator& aggregator, Heads&
   append(all, "aggregator.", aggregator, get);
   append(all, "heads.", heads, get);
   return all;
-}
-
-// The encoder's tensors of a file, by their bare names: of a whole model of ours its part
-// "encoder.", else all but those that the encoder says it does not use.
-WeightsFile encoder_part(const WeightsFile& file, const EncoderSpec& spec) {
-  const bool whole_model =
-      std::any_of(file.tensors.begin(), file.tensors.end(),
-                  [](const NamedTensor& named) { return named.name.starts_with(kEncoderPrefix); });
-  WeightsFile part;
-  for (const NamedTensor& named : file.tensors) {
-    std::string name = named.name;
-    if (whole_model) {
-      if (!name.starts_with(kEncoderPrefix)) continue;
-      name.erase(0, kEncoderPrefix.size());
-    }
-    const bool unused =
-        std::any_of(spec.unused_weights.begin(), spec.unused_weights.end(),
-                    [&](const std::string& start) { return name.starts_with(start); });
-    if (!unused && !name.ends_with(".num_batches_tracked")) {
-      part.tensors.push_back({name, named.tensor});
-    }
-  }
-  return part;
-}
-
-bool is_for_other_channels(const NamedTensor& named, const EncoderSpec& spec) {
-  return named.name == spec.replaced_stem && named.tensor.dim() == 4 &&
-         named.tensor.size(1) != spec.channels;
-}
-
-void load_encoder(Encoder& encoder, const std::string& path) {
-  const EncoderSpec& spec = encoder.spec();
-  WeightsFile part = encoder_part(read_weights(path), spec);
-  const auto projects = [](const NamedTensor& named) {
-    return named.name.starts_with(kProjectorPrefix);
-  };
-  std::vector<NamedTensor> into = encoder.parameters().parameters();
-  const std::vector<NamedTensor>& buffers = encoder.parameters().buffers();
-  into.insert(into.end(), buffers.begin(), buffers.end());
-  const auto removed = std::erase_if(
-      part.tensors, [&](const NamedTensor& named) { return is_for_other_channels(named, spec); });
-  if (removed > 0) {
-    log::info("{}: {} is for another number of channels; ours stays random", path,
-              spec.replaced_stem);
-    std::erase_if(into, [&](const NamedTensor& named) { return named.name == spec.replaced_stem; });
-  }
-  // Published weights end at the pooling: a projector then keeps its random ones.
-  if (std::none_of(part.tensors.begin(), part.tensors.end(), projects)) {
-    std::erase_if(into, projects);
-  }
-  load_into(into, part, path);
 }
 
 }  // namespace

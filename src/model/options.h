@@ -13,7 +13,7 @@ struct EncoderOptions {
   int64_t channels = 3;  // 1 or 3
   int64_t width = 512;   // D, where the encoder leaves it free (projector); 0: the encoder's own
   std::string projector = "auto";  // "auto": as the paper's for this encoder; "none"; "linear"
-  std::string weights = "";        // .safetensors with the encoder's names; "": random
+  std::string weights = "";        // .safetensors or .pth (model_weights.h); "": random
   bool frozen = false;
   double learning_rate_scale = 1.0;
   int64_t width_in = 0;  // of kind "features": width of a vector; 0: the store's, resolved at the

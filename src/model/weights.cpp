@@ -10,8 +10,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/pth.h"
 #include "base/safetensors.h"
 #include "base/text.h"
+#include "base/weights_format.h"
+#include "base/zip_archive.h"
 
 namespace dbps::model {
 namespace {
@@ -40,17 +43,25 @@ at::ScalarType dtype_of(const std::string& name, const std::string& tensor,
       fmt::format("{}: tensor '{}' is of type {}, which is not read", path.string(), tensor, name));
 }
 
+// "3 (a, b and c)"; a short list needs no count.
+std::string counted(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 6;
+  if (names.size() <= kShown) return join_words(names);
+  return fmt::format("{} ({})", names.size(), join_words(names, kShown));
+}
+
 std::string shape_text(const at::Tensor& tensor) {
   return fmt::format("({})", fmt::join(tensor.sizes(), ", "));
 }
 
-}  // namespace
+// Any byte but 0 and 1 is no bool to C++.
+void make_bools(const at::Tensor& tensor) {
+  if (tensor.scalar_type() != at::kBool) return;
+  auto* bytes = static_cast<uint8_t*>(tensor.data_ptr());
+  for (size_t i = 0; i < tensor.nbytes(); ++i) bytes[i] = bytes[i] != 0;
+}
 
-WeightsFile read_weights(const std::filesystem::path& path) {
-  if (path.extension() != ".safetensors") {
-    throw ConfigError(fmt::format(
-        "{}: weights are read from .safetensors files; others are not read yet", path.string()));
-  }
+WeightsFile read_safetensors(const std::filesystem::path& path) {
   const SafetensorsHeader header = read_safetensors_header(path);
   const FileDescriptor file = open_for_reading(path);
   WeightsFile weights;
@@ -58,9 +69,44 @@ WeightsFile read_weights(const std::filesystem::path& path) {
   for (const auto& [name, entry] : header.entries) {
     const at::Tensor tensor = at::empty(entry.shape, dtype_of(entry.dtype, name, path));
     pread_exactly(file.get(), tensor.data_ptr(), tensor.nbytes(), entry.begin, path);
+    make_bools(tensor);
     weights.tensors.push_back({name, tensor});
   }
   return weights;
+}
+
+// Each storage is read once; tensors that share one are views of the same memory.
+WeightsFile read_pth(const std::filesystem::path& path) {
+  const PthHeader header = read_pth_header(path);
+  const FileDescriptor file = open_for_reading(path);
+  std::vector<at::Tensor> storages;
+  for (const PthStorage& storage : header.storages) {
+    const at::ScalarType type = dtype_of(storage.dtype, "", path);
+    const auto bytes = static_cast<int64_t>(storage.end - storage.begin);
+    const at::Tensor elements =
+        at::empty({bytes / static_cast<int64_t>(c10::elementSize(type))}, type);
+    pread_exactly(file.get(), elements.data_ptr(), elements.nbytes(), storage.begin, path);
+    if (crc32_of(elements.data_ptr(), elements.nbytes()) != storage.crc) {
+      throw DataError(fmt::format(
+          "{} is damaged: the bytes from {} on do not fit their checksum (torch.save writes it "
+          "unless told not to)",
+          path.string(), storage.begin));
+    }
+    make_bools(elements);
+    storages.push_back(elements);
+  }
+  WeightsFile weights;
+  for (const auto& [name, tensor] : header.tensors) {
+    weights.tensors.push_back(
+        {name, storages[tensor.storage].as_strided(tensor.shape, tensor.strides, tensor.offset)});
+  }
+  return weights;
+}
+
+}  // namespace
+
+WeightsFile read_weights(const std::filesystem::path& path) {
+  return weights_format(path) == WeightsFormat::kPth ? read_pth(path) : read_safetensors(path);
 }
 
 void write_weights(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
@@ -81,7 +127,10 @@ void write_weights(const std::filesystem::path& path, const std::vector<NamedTen
 void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
                const std::filesystem::path& path, bool partial) {
   std::map<std::string, at::Tensor> given;
-  for (const NamedTensor& named : from.tensors) given[named.name] = named.tensor;
+  for (const NamedTensor& named : from.tensors) {
+    if (given.emplace(named.name, named.tensor).second) continue;
+    throw DataError(fmt::format("{} holds '{}' twice{}", path.string(), named.name, from.remark));
+  }
   std::vector<std::string> missing;
   std::vector<std::string> misshapen;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;
@@ -102,12 +151,12 @@ void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
   for (const auto& [name, tensor] : given) unexpected.push_back(name);
 
   std::vector<std::string> faults;
-  if (!missing.empty()) faults.push_back("missing " + join_words(missing));
-  if (!unexpected.empty()) faults.push_back("unexpected " + join_words(unexpected));
-  if (!misshapen.empty()) faults.push_back("of another shape: " + join_words(misshapen));
+  if (!missing.empty()) faults.push_back("missing " + counted(missing));
+  if (!unexpected.empty()) faults.push_back("unexpected " + counted(unexpected));
+  if (!misshapen.empty()) faults.push_back("of another shape: " + counted(misshapen));
   if (!faults.empty()) {
-    throw DataError(
-        fmt::format("{} does not hold these weights: {}", path.string(), fmt::join(faults, "; ")));
+    throw DataError(fmt::format("{} does not hold these weights: {}{}", path.string(),
+                                fmt::join(faults, "; "), from.remark));
   }
   const c10::NoGradGuard no_grad;
   for (auto& [target, source] : copies) target.copy_(source);

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/error.h"
-#include "model/weights.h"
+#include "model/model_weights.h"
 
 namespace dbps::training {
 namespace {
@@ -50,14 +48,7 @@ void copy_by_name(const std::vector<std::pair<std::string, at::Tensor>>& into,
 
 void load_initial_weights(model::Model& model, const std::filesystem::path& path,
                           bool reset_heads) {
-  model::WeightsFile file = model::read_weights(path);
-  std::vector<model::NamedTensor> into = model.tensors();
-  if (reset_heads) {
-    const auto of_head = [](const model::NamedTensor& t) { return t.name.starts_with("heads."); };
-    std::erase_if(into, of_head);
-    std::erase_if(file.tensors, of_head);
-  }
-  model::load_into(into, file, path);
+  model::load_model(model.tensors(), model::read_model_weights(path), path, reset_heads);
 }
 
 }  // namespace dbps::training

@@ -29,8 +29,7 @@ void copy_by_name(const std::vector<std::pair<std::string, at::Tensor>>& into,
                   const std::vector<std::pair<std::string, at::Tensor>>& from,
                   const std::filesystem::path& path);
 
-// The table's training.initial_weights: a whole model in our names. reset_heads leaves the heads as
-// they were drawn.
+// The key training.initial_weights: a whole model, as model/model_weights.h reads it.
 void load_initial_weights(model::Model& model, const std::filesystem::path& path, bool reset_heads);
 
 }  // namespace dbps::training

@@ -15,7 +15,7 @@ struct ExperimentOptions {
 };
 
 struct TrainingOptions {
-  std::string initial_weights;  // a whole model, .safetensors
+  std::string initial_weights;  // a whole model, .safetensors or .pth
   bool reset_heads = false;     // with initial_weights: leave the heads as drawn
   int64_t epochs = 0;
   int64_t batch_size_global = 16;

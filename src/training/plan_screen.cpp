@@ -33,6 +33,36 @@ PatchCounts count_patches(const config::Config& config, const data::Dataset& dat
   return counts;
 }
 
+// What is legal but seldom meant.
+void warn_of_patches(const config::Config& config, const PatchCounts& patches) {
+  const data::DataOptions& data = config.data;
+  const selection::SelectionOptions& selection = config.selection;
+  if (patches.padded > 0) {
+    log::warning("{} picture(s) are smaller than a patch and are padded with black",
+                 patches.padded);
+  }
+  const int64_t buffers = selection.salient + selection.sub_salient;
+  if (selection.method == "dbps" && buffers > patches.kept_most) {
+    log::warning(
+        "M + S = {} is more than the {} patches that training keeps of a picture: the second "
+        "buffer "
+        "never fills; see selection.sub_salient and drop.ratio",
+        buffers, patches.kept_most);
+  }
+  const bool cut = data.resize == data::Resize::kExact && data.edge == data::Edge::kDrop &&
+                   data.patch_size > 0 && data.height >= data.patch_size &&
+                   data.width >= data.patch_size;
+  if (!cut) return;
+  const int64_t right = (data.width - data.patch_size) % data.patch_stride;
+  const int64_t below = (data.height - data.patch_size) % data.patch_stride;
+  if (right > 0 || below > 0) {
+    log::warning(
+        "{} pixels at the right and {} at the lower edge of every picture lie in no patch: see "
+        "data.width, data.height and data.edge",
+        right, below);
+  }
+}
+
 std::string range(int64_t least, int64_t most) {
   return least == most ? std::to_string(most) : fmt::format("{} to {}", least, most);
 }
@@ -76,10 +106,7 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
             vectors ? "vectors" : "pictures");
   log::info("steps      {} epochs x {} = {}", config.training.epochs, schedule.steps_per_epoch,
             schedule.total_steps);
-  if (patches.padded > 0) {
-    log::warning("{} picture(s) are smaller than a patch and are padded with black",
-                 patches.padded);
-  }
+  warn_of_patches(config, patches);
 }
 
 void rehearse(const Session& session) {

@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "data/grid.h"
 #include "report/metrics.h"
 #include "training/device_memory.h"
 #include "training/prediction.h"
@@ -39,6 +41,26 @@ void check_steps(const config::Config& config, const data::Dataset& dataset) {
                   "the warm-up or train for more epochs",
                   in_steps ? "optimizer.warmup_steps" : "optimizer.warmup_epochs", given, warmup,
                   schedule.total_steps, config.training.epochs));
+}
+
+// Pictures that the configuration gives one size: M and M' cannot be more than there are patches.
+void check_salient(const config::Config& config) {
+  const data::DataOptions& data = config.data;
+  if (data.resize != data::Resize::kExact || data.height == 0 || config.encoder.kind == "features")
+    return;
+  const int64_t patches = data::make_grid(data, {data.width, data.height}).size();
+  const selection::SelectionOptions& selection = config.selection;
+  if (selection.method == "all" || selection.method == "whole") return;
+  for (const auto& [key, salient] :
+       {std::pair{"selection.salient (M)", selection.salient},
+        std::pair{"selection.salient_eval (M')", selection.salient_eval}}) {
+    if (salient <= patches) continue;
+    throw ConfigError(
+        fmt::format("{} = {} is more than the N = {} patches of a picture ({} x {} pixels, wide x "
+                    "high, in patches of {}): lower it, or see data.height, data.width and "
+                    "data.patch_size",
+                    key, salient, patches, data.width, data.height, data.patch_size));
+  }
 }
 
 void check_monitor(const config::Config& config) {
@@ -160,6 +182,7 @@ config::Config resolve_data(config::Config config, const data::Dataset& dataset)
   if (monitor == "accuracy" && config.tasks[0].kind == model::TaskKind::kMultilabel) {
     monitor = "exact_match";
   }
+  check_salient(config);
   check_monitor(config);
   check_steps(config, dataset);
   return config;

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "distributed/collectives.h"
-#include "model/weights.h"
+#include "model/model_weights.h"
 #include "training/model_card.h"
 #include "training/preprocessing.h"
 #include "training/resolve.h"
@@ -27,7 +27,7 @@ model::WeightsFile read_source(const ModelSource& source, fs::path& path) {
       throw ConfigError(
           fmt::format("{} is neither a run's folder nor a model's file", path.string()));
     }
-    return model::read_weights(path);
+    return model::read_model_weights(path);
   }
   checkpoint::Manager manager(source.path, /*keep=*/1);
   const checkpoint::Loaded loaded = manager.load(source.checkpoint);
@@ -88,7 +88,8 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
       model::ModelOptions{trained.config->encoder, trained.config->aggregator,
                           trained.config->tasks},
       device, tensor_type(trained.config->training.precision), trained.config->experiment.seed);
-  model::load_into(trained.model->tensors(), file, weights);
+  model::load_model(trained.model->tensors(), file, weights);
+  trained.metadata = file.metadata;
   trained.pass = std::make_unique<Pass>(*trained.model, trained.config->selection);
   trained.weights = weights;
   return trained;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -19,7 +20,8 @@ struct TrainedModel {
   std::unique_ptr<config::Config> config;
   std::unique_ptr<model::Model> model;
   std::unique_ptr<Pass> pass;
-  std::filesystem::path weights;  // the file they came from
+  std::filesystem::path weights;                // the file they came from
+  std::map<std::string, std::string> metadata;  // of that file
 };
 
 struct ModelSource {

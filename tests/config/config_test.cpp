@@ -216,6 +216,7 @@ TEST(Configs, AllAreWhole) {
   int count = 0;
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
     if (file.path().extension() != ".toml") continue;
+    if (file.path().stem() == "paper") continue;  // what others have for a base
     ++count;
     EXPECT_NO_THROW(load(file.path(), {})) << file.path();
   }

@@ -30,6 +30,11 @@ int work_until_stopped(World& world) {
 int run(const std::string& what) {
   install_stop_signals();
   const auto world = make_world();
+  if (what == "where") {
+    fmt::print("rank {} of {} is {} of {} on {}\n", world->rank(), world->world_size(),
+               world->local_rank(), world->local_size(), world->host());
+    return 0;
+  }
   if (world->world_size() != 2) return 1;
   const bool second = world->rank() == 1;
   if (what == "stop") return work_until_stopped(*world);

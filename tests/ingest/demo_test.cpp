@@ -104,6 +104,55 @@ TEST(DemoPictures, LabelLeadsAsTheRuleSays) {
   for (const auto& [label, count] : labels) EXPECT_EQ(count, 24) << label;
 }
 
+TEST(DemoPictures, LoneHasOneDigitAmongTheStrokesOfMost) {
+  const DemoOptions most;
+  DemoOptions lone;
+  lone.question = DemoQuestion::kLone;
+  std::map<std::string, int> labels;
+  for (int64_t index = 0; index < 30; ++index) {
+    const DemoSplit split = kSplits[index % 3];
+    const DemoPicture picture = draw_demo_picture(lone, split, index);
+    ASSERT_EQ(picture.digits.size(), 1u);
+    const PlacedDigit placed = picture.digits[0];
+    const int label = digit_at(placed.digit).label;
+    EXPECT_EQ(std::to_string(label), picture.label);
+    const std::vector<int64_t> pool = demo_digits(lone.seed, label, split);
+    EXPECT_EQ(std::count(pool.begin(), pool.end(), placed.digit), 1);
+    ++labels[picture.label];
+
+    // Away from both pictures' digits they are equal: paper and strokes are the same.
+    const DemoPicture other = draw_demo_picture(most, split, index);
+    EXPECT_EQ(other.label, picture.label);
+    std::set<int64_t> cells = {placed.cell};
+    for (const PlacedDigit& digit : other.digits) cells.insert(digit.cell);
+    const auto near_a_digit = [&](int64_t x, int64_t y) {
+      return std::any_of(cells.begin(), cells.end(), [&](int64_t cell) {
+        return std::abs(x - (cell % 8 * 32 + 16)) < 28 && std::abs(y - (cell / 8 * 32 + 16)) < 28;
+      });
+    };
+    int64_t differing = 0;
+    for (int64_t i = 0; i < 256 * 256; ++i) {
+      const auto at = static_cast<std::ptrdiff_t>(3 * i);
+      const bool equal =
+          std::equal(picture.image.pixels.begin() + at, picture.image.pixels.begin() + at + 3,
+                     other.image.pixels.begin() + at);
+      if (!equal && !near_a_digit(i % 256, i / 256)) ++differing;
+    }
+    EXPECT_EQ(differing, 0);
+    EXPECT_NE(picture.image.pixels, other.image.pixels);
+  }
+  EXPECT_EQ(labels, (std::map<std::string, int>{{"0", 6}, {"1", 6}, {"2", 6}, {"4", 6}, {"7", 6}}));
+}
+
+// What a seed means must not change: figures that were written down rest on it.
+TEST(DemoPictures, AreTheOnesEverybodyHas) {
+  std::vector<int64_t> placed;
+  for (const PlacedDigit& digit : draw_demo_picture({}, DemoSplit::kTrain, 0).digits) {
+    placed.insert(placed.end(), {digit.digit, digit.cell});
+  }
+  EXPECT_THAT(placed, testing::ElementsAre(185, 37, 1193, 3, 1677, 26, 926, 41, 241, 5, 998, 6));
+}
+
 // A digit is brighter than the dark paper where its greys are, and lies in its cell.
 TEST(DemoPictures, DigitsStandInTheirCells) {
   DemoOptions options;
@@ -124,6 +173,20 @@ TEST(DemoPictures, DigitsStandInTheirCells) {
   std::set<int64_t> cells;
   for (const PlacedDigit& placed : picture.digits) cells.insert(placed.cell);
   EXPECT_EQ(bright, cells);
+}
+
+TEST(DemoPictures, AlikeHasDigitsOfOneClassAlone) {
+  const DemoOptions most;
+  DemoOptions alike;
+  alike.question = DemoQuestion::kAlike;
+  for (int64_t index = 0; index < 30; ++index) {
+    const DemoSplit split = kSplits[index % 3];
+    const DemoPicture picture = draw_demo_picture(alike, split, index);
+    EXPECT_EQ(picture.digits.size(), draw_demo_picture(most, split, index).digits.size());
+    for (const PlacedDigit& placed : picture.digits) {
+      EXPECT_EQ(std::to_string(digit_at(placed.digit).label), picture.label);
+    }
+  }
 }
 
 TEST(DemoPictures, DependOnSeedSplitAndIndexAlone) {
@@ -243,6 +306,12 @@ TEST(DemoOptions, ImpossibleOnesAreRefused) {
   options = {};
   options.digits_min = 3;  // two of one class, and a third digit that may be of no other
   EXPECT_THAT(refusal(options), testing::HasSubstr("with 3 digits"));
+  options.question = DemoQuestion::kLone;  // where nothing has to lead
+  options.classes = {0, 1};
+  options.distractors_max = 63;
+  EXPECT_EQ(refusal(options), "");
+  options.distractors_max = 64;
+  EXPECT_THAT(refusal(options), testing::HasSubstr("1 digits and 64 distractors do not fit"));
   options = {};
   options.digits_min = 13;
   EXPECT_NE(refusal(options), "");

@@ -82,6 +82,33 @@ TEST_F(IngestTest, ClassPerFolderKeepsTheBytes) {
   EXPECT_EQ(read_text_file(labels_path(store_)), "id,label\ncat/007,cat\ndog/7,dog\n");
 }
 
+TEST_F(IngestTest, GreyKeepsGreyBytesAndConvertsColours) {
+  add_picture("colour.png");
+  const std::vector<uint8_t> bytes = image::encode_png(picture(20, 10, 50, 1));
+  write(source_ / "grey.png", bytes);
+  IngestOptions options;
+  options.channels = 1;
+  Summary summary = run(options);
+  EXPECT_THAT(ids(), ElementsAre("grey"));
+  ASSERT_EQ(summary.failed.size(), 1u);
+  EXPECT_THAT(summary.failed[0].reason, HasSubstr("is RGB, not grey: --codec png or jpeg"));
+  {
+    const store::Reader reader(store_);
+    EXPECT_EQ(reader.settings().channels, 1);
+    EXPECT_EQ(reader.read(0), bytes);
+  }
+  EXPECT_THROW(run(), ConfigError);  // a store has one number of channels
+
+  options.codec = store::Codec::kPng;
+  fs::remove_all(store_);
+  summary = run(options);
+  EXPECT_EQ(summary.kept, 2);
+  const store::Reader reader(store_);
+  for (int64_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(image::probe(reader.read(i), "").mode, image::Mode::kGrey);
+  }
+}
+
 TEST_F(IngestTest, SplitFoldersBecomeAColumn) {
   add_picture("train/cat/a.png");
   add_picture("val/dog/b.png");

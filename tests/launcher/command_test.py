@@ -1,6 +1,7 @@
 """What the `dbps` command answers before any verb does work: exit codes, and one line on a fault."""
 
 import json
+import re
 import subprocess
 import sys
 import unittest
@@ -25,8 +26,8 @@ class Command(unittest.TestCase):
     def test_help_names_every_verb(self):
         code, out, _ = run("--help")
         self.assertEqual(code, 0)
-        for verb in ("ingest", "inspect", "verify", "split", "make-demo", "train", "eval", "checkpoints",
-                     "predict", "report", "export", "doctor"):
+        for verb in ("ingest", "inspect", "verify", "split", "make-demo", "train", "eval",
+                     "predict", "checkpoints", "report", "export", "doctor", "completion"):
             self.assertIn(verb, out)
 
     def test_version(self):
@@ -52,6 +53,41 @@ class Command(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertIn("distributed.patch_group", out.splitlines())
         self.assertIn('training.precision = "bf16"', out.splitlines())
+
+
+class Completion(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        code, cls.script, _ = run("completion", "bash")
+        assert code == 0
+
+    def complete(self, *words):
+        """What bash offers for the last of the words."""
+        done = subprocess.run(
+            ["bash", "-c", self.script + """
+             COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _dbps; printf '%s\\n' "${COMPREPLY[@]}" """,
+             "bash", "dbps", *words], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.split()
+
+    def test_verbs(self):
+        self.assertEqual(self.complete("tr"), ["train"])
+        self.assertIn("make-demo", self.complete(""))
+        self.assertEqual(self.complete("-v", "tr"), ["train"])
+
+    def test_every_option_that_help_names(self):
+        offered = self.complete("train", "--")
+        named = re.findall(r"^  (?:-\w,)?(--[\w-]+)", run("train", "--help")[1], re.MULTILINE)
+        self.assertGreater(len(named), 5)
+        self.assertEqual(set(named) - set(offered), set())
+        self.assertIn("--json", offered)
+        self.assertNotIn("--codec", offered)
+
+    def test_choices_and_files(self):
+        self.assertEqual(self.complete("ingest", "--codec", "j"), ["jpeg"])
+        self.assertEqual(self.complete("completion", ""), ["bash", "zsh"])
+        self.assertEqual(self.complete("train", "--set", ""), [])  # bash goes on with files
+        self.assertEqual(self.complete("train", ""), [])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/pth.h"
 #include "model/golden.h"
 #include "support/temp_folder.h"
 
@@ -66,10 +67,48 @@ TEST(Weights, NamesEveryFaultAndCopiesNothingThen) {
   EXPECT_EQ(a.sum().item<float>(), 2);
 }
 
+std::filesystem::path golden_file(const std::string& name) {
+  return std::filesystem::path(DBPS_TEST_DATA) / "model" / "golden" / name;
+}
+
+std::map<std::string, at::Tensor> read_by_name(const std::filesystem::path& path) {
+  std::map<std::string, at::Tensor> by_name;
+  for (const NamedTensor& named : read_weights(path).tensors) by_name[named.name] = named.tensor;
+  return by_name;
+}
+
+TEST(Weights, WhatTorchSavesIsReadAsItIs) {
+  for (const auto& [pth, safetensors] : std::vector<std::pair<std::string, std::string>>{
+           {"types.pth", "pth.safetensors"}, {"wrapped.pth", "wrapped.safetensors"}}) {
+    std::map<std::string, at::Tensor> read = read_by_name(golden_file(pth));
+    const std::map<std::string, at::Tensor> expected = read_by_name(golden_file(safetensors));
+    EXPECT_EQ(read.size(), expected.size());
+    for (const auto& [name, tensor] : expected) {
+      ASSERT_TRUE(read.contains(name)) << name;
+      EXPECT_EQ(read.at(name).scalar_type(), tensor.scalar_type()) << name;
+      EXPECT_TRUE(read.at(name).equal(tensor)) << name;
+    }
+  }
+}
+
+TEST(Weights, TheContentTellsTheFormatNotTheName) {
+  const TempFolder folder;
+  const auto copy = folder.path() / "a.safetensors";
+  std::filesystem::copy_file(golden_file("wrapped.pth"), copy);
+  EXPECT_EQ(read_by_name(copy).size(), 7u);
+}
+
 TEST(Weights, RefusesOtherFormatsAndBrokenFiles) {
   const TempFolder folder;
   EXPECT_THAT([&] { read_weights(folder.path() / "resnet18.pth"); },
-              ThrowsMessage<ConfigError>(HasSubstr("resnet18.pth")));
+              ThrowsMessage<DataError>(HasSubstr("cannot open")));
+  EXPECT_THAT([&] { read_weights(golden_file("legacy.pth")); },
+              ThrowsMessage<DataError>(HasSubstr("weights_only=True")));
+  const auto damaged = folder.path() / "damaged.pth";
+  std::filesystem::copy_file(golden_file("types.pth"), damaged);
+  const auto at = static_cast<std::streamoff>(read_pth_header(damaged).storages.at(0).begin);
+  std::fstream(damaged, std::ios::in | std::ios::out | std::ios::binary).seekp(at).put('!');
+  EXPECT_THAT([&] { read_weights(damaged); }, ThrowsMessage<DataError>(HasSubstr("checksum")));
   const auto path = folder.path() / "broken.safetensors";
   write_weights(path, {{"a", at::ones({1000})}}, {});
   std::filesystem::resize_file(path, 1000);

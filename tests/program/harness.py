@@ -131,9 +131,11 @@ def events(run_folder, keep_resume=False):
 class ProgramTest(unittest.TestCase):
     """A folder for each class, with a small store made once in it."""
 
+    parent = None  # the folder to make it in; None: where the machine keeps temporary files
+
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dbps-program-"))
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dbps-program-", dir=cls.parent))
         made = run("make-demo", cls.folder / "demo", "--seed", 3, "--canvas", 128, "--train", 24,
                    "--validation", 12, "--test", 12, "--digits", 4, 5, "--distractors", 4, 6)
         assert made.code == 0, made.err

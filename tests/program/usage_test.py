@@ -62,6 +62,14 @@ class Usage(ProgramTest):
         self.assert_done(result)
         self.assertIn("estimate", result.err)
         self.assertFalse((self.work / "dry").exists())
+        self.assertNotIn("never fills", result.err)
+
+    def test_dry_run_warns_of_what_is_seldom_meant(self):
+        result = self.train("odd", "--dry-run", "--set", "selection.sub_salient=12", "--set",
+                            "data.width=140")
+        self.assert_done(result)
+        self.assertIn("M + S = 16 is more than the 15 patches", result.err)
+        self.assertIn("12 pixels at the right and 0 at the lower edge", result.err)
 
 
 class BadInput(ProgramTest):
@@ -85,6 +93,8 @@ class BadInput(ProgramTest):
         self.refused(64, "selection.salient", set=["selection.salient=0"])
         self.refused(64, "data.patch_size", set=["data.patch_size=256"])
         self.refused(64, "optimizer.warmup_epochs", set=["optimizer.warmup_epochs=9"])
+        self.refused(64, "selection.salient (M) = 17", "N = 16", set=["selection.salient=17"])
+        self.refused(64, "selection.salient_eval", "N = 16", set=["selection.salient_eval=20"])
         self.refused(64, "selection.sub_salient", set=["selection.method=ips"])
 
     def test_missing_store(self):
