@@ -9,12 +9,14 @@ from harness import SEEDS, Case, ParityTest
 from ledger import LEDGER
 
 ENCODERS = (
+    settings.FEATURES,
     settings.R18,
     settings.R18.but(name="resnet18-64", patch=64),
     settings.R50,
     settings.GREY,
 )
 AGGREGATORS = (
+    settings.FEATURES,
     settings.R18,
     settings.R18.but(name="single", single=True),
     settings.GREY,
@@ -89,7 +91,7 @@ class Encoders(ModelTest):
         """In fp64: in fp32 a batch of a few single pixels magnifies the last bits a layer."""
         cases, expected = [], {}
         for seed in SEEDS:
-            for setting in (settings.R18, settings.R50, settings.GREY):
+            for setting in (settings.R18, settings.R50, settings.GREY, settings.FEATURES):
                 setting = setting.but(precision="fp64")
                 net, parameters = self.make(setting, seed)
                 steps = [draw_patches(setting, 7 * seed + i, 6)[1] for i in range(3)]
@@ -100,9 +102,9 @@ class Encoders(ModelTest):
                 expected[name] = self.train_and_evaluate(net.encoder, steps)
                 expected[name].update(
                     {
-                        f"buffer.{names.program_name(f'encoder.{k}')}": v
-                        for k, v in net.encoder.named_buffers()
-                        if "num_" not in k
+                        f"buffer.{k}": v
+                        for k, v in names.to_program(net.state_dict()).items()
+                        if "running_" in k
                     }
                 )
         self.compare(5, "encoder_training", cases, expected)
@@ -224,6 +226,7 @@ class Gradients(ModelTest):
     in fp32 (the reference's own gradients in fp32 and fp64 differ by a tenth): fp64 alone."""
 
     SETTINGS = (
+        settings.FEATURES,
         settings.R18.but(patch=64),
         settings.GREY,
         settings.TASKS,
@@ -249,10 +252,12 @@ class Gradients(ModelTest):
                     net.logits, labels, net.kinds, setting.epsilon, from_logits=True
                 )
                 value.backward()
-                expected[name] = {
-                    names.program_name(k): torch.zeros_like(p) if p.grad is None else p.grad
-                    for k, p in net.named_parameters()
-                }
+                expected[name] = names.to_program(
+                    {
+                        k: torch.zeros_like(p) if p.grad is None else p.grad
+                        for k, p in net.named_parameters()
+                    }
+                )
         return cases, expected
 
     def gradients(self, chosen):

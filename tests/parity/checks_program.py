@@ -4,6 +4,7 @@ import csv
 import json
 import itertools
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -35,9 +36,13 @@ class Album:
                     self.labels[name].sum(1) == 0
                 )  # none at all means: not labelled
         folder.mkdir(parents=True)
-        self.files = [folder / f"{name}.png" for name in self.ids]
+        ending = "npy" if setting.features else "png"
+        self.files = [folder / f"{name}.{ending}" for name in self.ids]
         for file, picture in zip(self.files, self.pictures):
-            Image.fromarray(picture.squeeze()).save(file)
+            if setting.features:
+                np.save(file, picture)
+            else:
+                Image.fromarray(picture.squeeze()).save(file)
 
     def batches(self):
         """What reference.train takes, made when it is asked for."""
@@ -51,7 +56,8 @@ class Album:
         """The store's folder."""
         listing = self.folder / "pictures.csv"
         self.write_labels(listing, "path", [file.name for file in self.files], lambda i: "train")
-        execute([PROGRAM, "ingest", listing, self.folder / "store"])
+        kind = "features" if self.setting.features else "images"
+        execute([PROGRAM, "ingest", listing, self.folder / "store", "--kind", kind])
         return self.folder / "store"
 
     def write_labels(self, path, key, keys, split):
@@ -194,6 +200,7 @@ class Program(ProgramTest):
 
     def test_16_free_running(self):
         for setting in (
+            settings.FEATURES,
             settings.GREY,
             settings.TASKS.but(rule="global"),
             settings.TASKS.but(name="single", single=True),
@@ -204,6 +211,7 @@ class Program(ProgramTest):
 
     def test_16_restarted(self):
         for setting in (
+            settings.FEATURES,
             settings.GREY,
             settings.TASKS.but(rule="joint", position=True),
             SMALL,

@@ -107,6 +107,7 @@ class Selection(ModelTest):
         zoo = [settings.R18.but(rule=rule, rows=5, columns=8, m=6, s=12, step=7) for rule in RULES]
         zoo += [
             settings.R50,
+            settings.FEATURES,
             settings.GREY,
             settings.TASKS,
             settings.TASKS.but(s=30, rule="joint", position=True),

@@ -2,12 +2,18 @@
 
 import re
 
-TO_PROGRAM = [
+RESNET = [
     (r"encoder\.0\.", "encoder.conv1."),
     (r"encoder\.1\.", "encoder.bn1."),
     (r"encoder\.([4-7])\.", lambda m: f"encoder.layer{int(m[1]) - 3}."),
-    (r"encoder\.[89]\.2\.", "encoder.projector.linear."),
-    (r"encoder\.[89]\.3\.", "encoder.projector.bn."),
+    (r"encoder\.9\.2\.", "encoder.projector.linear."),
+    (r"encoder\.9\.3\.", "encoder.projector.bn."),
+]
+FEATURES = [
+    (r"encoder\.1\.", "encoder.projector.linear."),
+    (r"encoder\.2\.", "encoder.projector.bn."),
+]
+REST = [
     (r"transf\.crs_attn\.([qkv])_w\.", r"aggregator.w_\1."),
     (r"transf\.crs_attn\.fc\.", "aggregator.w_o."),
     (r"transf\.crs_attn\.", "aggregator."),
@@ -17,18 +23,19 @@ TO_PROGRAM = [
 ]
 
 
-def program_name(name):
-    for pattern, replacement in TO_PROGRAM:
+def to_program(state):
+    """A state dict in the program's names, without the counters of batches."""
+    encoder = RESNET if any(name.startswith("encoder.0.") for name in state) else FEATURES
+    return {
+        _translate(name, encoder + REST): tensor.detach().contiguous()
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def _translate(name, table):
+    for pattern, replacement in table:
         changed, count = re.subn("^" + pattern, replacement, name)
         if count:
             return changed
     raise KeyError(name)
-
-
-def to_program(state):
-    """{name: contiguous tensor} without the counters of batches that the program has no use for."""
-    return {
-        program_name(name): tensor.detach().contiguous()
-        for name, tensor in state.items()
-        if not name.endswith("num_batches_tracked")
-    }

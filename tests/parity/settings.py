@@ -71,17 +71,26 @@ class Setting:
         return reference.IMAGENET_STD if self.channels == 3 else (0.226,)
 
     def picture(self, seed):
-        """uint8 (h, w, C), of the configured size."""
+        """uint8 (h, w, C), of the configured size; of features float32 (N, F)."""
+        if self.features:
+            rng = np.random.default_rng(seed)
+            kinds = 2 * rng.standard_normal((5, self.features))
+            drawn = kinds[rng.integers(0, 5, self.n)] + rng.standard_normal((self.n, self.features))
+            return drawn.astype(np.float32)
         return draw_picture(seed, self.rows * self.patch, self.columns * self.patch, self.channels)
 
     def pixels(self, picture):
-        """Its patches (N, C, p, p), uint8."""
+        """Its patches (N, C, p, p), uint8; of features the vectors."""
+        if self.features:
+            return torch.from_numpy(picture)
         return reference.cut_patches(
             torch.from_numpy(picture.transpose(2, 0, 1).copy()), self.patch
         )
 
     def patches(self, picture):
         """Its patches as the encoder sees them."""
+        if self.features:
+            return torch.from_numpy(picture).to(self.dtype)
         planes = reference.normalise(as_planes(picture, self.dtype), self.mean, self.std)
         return reference.cut_patches(planes, self.patch)
 
@@ -140,6 +149,10 @@ class Setting:
             "training": {"epochs": 1, "precision": self.precision, "loss_epsilon": self.epsilon},
             "distributed": {"threads": 1, "device": "cpu"},
         }
+        if self.features:
+            content["data"] = {"store": "none", "shuffle": False}
+            content["encoder"] = {"kind": self.kind, "width": self.width}
+            content["encoder.features"] = {"width_in": self.features}
         for table, keys in tables.items():
             content.setdefault(table, {}).update(keys)
         lines = []
@@ -251,4 +264,16 @@ TASKS = Setting(
     m_eval=8,
     mlp_layers=3,
     tasks=(("grade", "multiclass", 5), ("signs", "multilabel", 4), ("sick", "binary", 1)),
+)
+FEATURES = Setting(
+    "features",
+    kind="features",
+    features=96,
+    width=64,
+    rows=1,
+    columns=40,
+    m=6,
+    s=9,
+    step=8,
+    tasks=(("tumour", "binary", 1),),
 )
