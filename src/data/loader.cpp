@@ -18,6 +18,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kWaitingBeat{100};
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -105,6 +107,7 @@ struct Loader::State {
 
   void finish_picture(Filling& filling, size_t slot, const PictureCost& cost,
                       std::exception_ptr failure) {
+    ++pictures_done;
     filling.failures[slot] = std::move(failure);
     filling.batch.read_seconds += cost.read_seconds;
     filling.batch.decode_seconds += cost.decode_seconds;
@@ -133,6 +136,7 @@ struct Loader::State {
   int64_t num_decoding = 0;
   int64_t bytes_in_flight = 0;
   int64_t peak_bytes = 0;
+  int64_t pictures_done = 0;
   bool stopping = false;
   double seconds_waited = 0;
 
@@ -164,11 +168,19 @@ Loader::~Loader() {
   for (std::thread& thread : state_->threads) thread.join();
 }
 
-std::optional<HostBatch> Loader::next() {
+std::optional<HostBatch> Loader::next(const WhileWaiting& while_waiting) {
   std::unique_lock lock(state_->mutex);
   if (state_->handed_out >= state_->batches.size()) return std::nullopt;
   const auto start = Clock::now();
-  state_->done.wait(lock, [&] { return state_->head_is_done(); });
+  int64_t seen = state_->pictures_done;
+  while (!state_->done.wait_for(lock, kWaitingBeat, [&] { return state_->head_is_done(); })) {
+    const bool went_on = state_->pictures_done != seen;
+    seen = state_->pictures_done;
+    if (!while_waiting) continue;
+    lock.unlock();
+    while_waiting(went_on);
+    lock.lock();
+  }
   state_->seconds_waited += seconds_since(start);
   Filling& filling = state_->filled.at(state_->handed_out);
   for (const std::exception_ptr& failure : filling.failures) {

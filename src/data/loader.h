@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,9 +57,13 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
+  // Told every 0.1 s while next() waits: whether anything was read since. May throw, to wait no
+  // longer; next() can then be called again.
+  using WhileWaiting = std::function<void(bool went_on)>;
+
   // nullopt after the last. Throws what a decode thread threw: DataError naming the picture, always
   // that of the first bad picture in order; ConfigError for pictures of several sizes taken whole.
-  std::optional<HostBatch> next();
+  std::optional<HostBatch> next(const WhileWaiting& while_waiting = {});
   double seconds_waited() const;  // time next() was blocked so far
   int64_t peak_bytes() const;     // most that host_bytes bounds, so far
 

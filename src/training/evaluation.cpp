@@ -161,7 +161,8 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   std::vector<Prediction> mine;
   bool stopped = false;
   try {
-    while (std::optional<data::HostBatch> batch = loader.next()) {
+    const auto wait_on = [&](bool went_on) { stop_or_wait_on(watchdog, went_on); };
+    while (std::optional<data::HostBatch> batch = loader.next(wait_on)) {
       stop_or_go_on(watchdog);
       for (Prediction& p : predictor.predict(*batch, [&] { stop_or_go_on(watchdog); })) {
         mine.push_back(std::move(p));

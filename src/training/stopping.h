@@ -15,4 +15,10 @@ inline void stop_or_go_on(distributed::Watchdog& watchdog) {
   if (distributed::stop_signal() != 0) throw StopRequested();
 }
 
+// The same while a batch is waited for; progress is what its readers make.
+inline void stop_or_wait_on(distributed::Watchdog& watchdog, bool went_on) {
+  if (went_on) watchdog.progress();
+  if (distributed::stop_signal() != 0) throw StopRequested();
+}
+
 }  // namespace dbps::training

@@ -17,6 +17,7 @@
 #include "training/map_pictures.h"
 #include "training/model_card.h"
 #include "training/preprocessing.h"
+#include "training/stopping.h"
 #include "training/stopwatch.h"
 
 namespace dbps::training {
@@ -56,9 +57,10 @@ double guessing_loss(const config::Config& config) {
   return sum / weights;
 }
 
-NextBatch next_of(data::Loader& loader) {
-  return [&loader] {
-    std::optional<data::HostBatch> batch = loader.next();
+NextBatch next_of(data::Loader& loader, distributed::Watchdog& watchdog) {
+  return [&] {
+    std::optional<data::HostBatch> batch =
+        loader.next([&](bool went_on) { stop_or_wait_on(watchdog, went_on); });
     DBPS_CHECK(batch.has_value(), "the loader ended before the plan");
     return std::move(*batch);
   };
@@ -188,7 +190,8 @@ std::unique_ptr<data::Loader> Trainer::make_loader(const std::vector<data::StepP
 StepResult Trainer::rehearse() {
   const std::vector<data::StepPlan> steps = plan(0);
   const std::unique_ptr<data::Loader> loader = make_loader(steps, 0, 0);
-  return step_->run(steps[0], {0, 0, exploration(0)}, learning_rate(0), next_of(*loader));
+  return step_->run(steps[0], {0, 0, exploration(0)}, learning_rate(0),
+                    next_of(*loader, session_.watchdog));
 }
 
 bool Trainer::run_epoch(int64_t epoch) {
@@ -202,8 +205,8 @@ bool Trainer::run_epoch(int64_t epoch) {
                     session_.world.rank() == 0);
   for (int64_t s = done; s < schedule_.steps_per_epoch; ++s) {
     const StepPlace place = {state_.step, epoch, exploration(state_.step)};
-    const StepResult result =
-        step_->run(steps[s], place, learning_rate(state_.step), next_of(*loader));
+    const StepResult result = step_->run(steps[s], place, learning_rate(state_.step),
+                                         next_of(*loader, session_.watchdog));
     if (result.dropped) return false;
     note_step(result, epoch);
     progress.update(s + 1, schedule_.steps_per_epoch, "steps",

@@ -358,6 +358,17 @@ TEST_F(LoaderTest, FailuresArriveWithTheirBatch) {
   }
 }
 
+TEST_F(LoaderTest, ALongWaitIsToldAndCanBeGivenUp) {
+  open({{"a", random_picture(4000, 4000, 1)}});
+  options_.decode_threads = 1;
+  Loader loader(*dataset_, options_, {std::vector<int64_t>(4, 0)});
+  struct GivenUp {};
+  EXPECT_THROW(loader.next([](bool) { throw GivenUp(); }), GivenUp);
+  int pictures = 0;
+  EXPECT_TRUE(loader.next([&](bool went_on) { pictures += went_on ? 1 : 0; }));
+  EXPECT_LE(pictures, 4);
+}
+
 TEST_F(LoaderTest, MemoryStaysWithinHostBytes) {
   open({{"a", random_picture(64, 64, 1)}});  // 12,288 bytes of pixels, as many encoded
   options_.decode_threads = 4;
