@@ -1,5 +1,6 @@
 """Check 16 and `predict`: the whole program as it is used, from PNG to losses and probabilities."""
 
+import concurrent.futures
 import csv
 import json
 import itertools
@@ -12,14 +13,14 @@ import reference
 import settings
 from checks_model import draw_labels
 from checks_selection import members
-from harness import PROGRAM, Case, ParityTest, execute
+from harness import PROGRAM, SEEDS, Case, ParityTest, execute
 from ledger import LEDGER
 
 STEPS = 20
 BATCH = 2
 WARMUP = 5
-RATE = 3e-4
-RESTARTED_AT_ONCE = 5  # steps whose weights lie on the disk together
+RATE = 1e-4
+RESTARTED_AT_ONCE = 10  # steps whose weights lie on the disk together
 
 
 class Album:
@@ -79,14 +80,13 @@ class Album:
 
 
 class ProgramTest(ParityTest):
-    seeds = (0, 1)
     steps = STEPS
 
-    def train_config(self, setting, album, store, **training):
+    def train_config(self, setting, album, store, warmup=0, **training):
         return setting.config(
             experiment={"output": str(album.folder)},
             data={"store": str(store), "fraction_validation": 0.0},
-            optimizer={"learning_rate": RATE, "warmup_steps": WARMUP},
+            optimizer={"learning_rate": RATE, "warmup_steps": warmup},
             training={"batch_size_global": BATCH, "micro_batches": 1, **training},
             checkpoint={"every_epochs": 0},
             report={"maps_per_epoch": 0},
@@ -101,29 +101,41 @@ class ProgramTest(ParityTest):
 
     def reference_run(self, net, album):
         return reference.train(
-            net, album.batches(), self.steps, lr=RATE, warmup=WARMUP, total=self.steps
+            net,
+            album.batches(),
+            self.steps,
+            lr=RATE,
+            warmup=min(WARMUP, self.steps),
+            total=self.steps,
         )
 
-    def check_free_running(self, setting):
+    def check_free_running(self, setting, seeds=SEEDS):
         """fp64: `dbps train` from the reference's first weights, 20 steps on its own."""
         setting = setting.but(precision="fp64")
-        for seed in self.seeds:
+        for seed in seeds:
             case = f"{setting.name}-{setting.rule}-seed{seed}"
             album, store, net = self.start(setting, seed)
             weights = setting.save(net, album.folder / "initial.safetensors")
             config = album.folder / "train.toml"
-            config.write_text(self.train_config(setting, album, store, initial_weights=weights))
-            execute([PROGRAM, "train", config])
+            config.write_text(
+                self.train_config(
+                    setting, album, store, min(WARMUP, self.steps), initial_weights=weights
+                )
+            )
+            with concurrent.futures.ThreadPoolExecutor() as beside:
+                run = beside.submit(execute, [PROGRAM, "train", config])
+                expected = [value for value, _, _ in self.reference_run(net, album)]
+                run.result()
             lines = (album.folder / "parity" / "metrics.jsonl").read_text().splitlines()
             losses = [event["loss"] for event in map(json.loads, lines) if event["event"] == "step"]
             self.assertEqual(len(losses), self.steps)
-            for step, (value, _, _) in enumerate(self.reference_run(net, album)):
-                with self.subTest(case, step=step + 1):
+            with self.subTest(case):
+                for step, value in enumerate(expected):
                     LEDGER.compare(16, case, f"loss of step {step + 1}", losses[step], value)
 
-    def check_restarted(self, setting):
+    def check_restarted(self, setting, seeds=SEEDS):
         """fp32: every step from the reference's weights of that step, by the program's trainer."""
-        for seed in self.seeds:
+        for seed in seeds:
             case = f"{setting.name}-{setting.rule}-seed{seed}"
             album, store, net = self.start(setting, seed)
             config = self.train_config(setting, album, store)
@@ -136,8 +148,8 @@ class ProgramTest(ParityTest):
                 ours = self.probe(
                     "first_steps", [Case(case, {"config": config, "overrides": overrides})]
                 )
-                for (step, (value, _, _)), loss in zip(some, ours[case]["loss"]):
-                    with self.subTest(case, step=step + 1):
+                with self.subTest(case):
+                    for (step, (value, _, _)), loss in zip(some, ours[case]["loss"]):
                         LEDGER.compare("16b", case, f"loss of step {step + 1}", loss, value)
 
     def step_overrides(self, setting, album, step, state):
@@ -153,9 +165,9 @@ class ProgramTest(ParityTest):
         )
         return [f"training.initial_weights={weights}", f"data.labels={labels}"]
 
-    def check_predict(self, setting, pictures):
+    def check_predict(self, setting, pictures, seeds=SEEDS):
         """`predict CONFIG --weights FILE` on PNG: probabilities, and what was selected."""
-        for seed in self.seeds:
+        for seed in seeds:
             folder = self.folder / f"{setting.name}-predict-seed{seed}"
             album = Album(setting, seed, pictures, folder)
             net = setting.net(seed)
@@ -193,6 +205,8 @@ class ProgramTest(ParityTest):
 
 
 SMALL = settings.R18.but(rows=4, columns=4, step=5)
+# Enough patches a batch that BatchNorm over their single last pixels does not magnify rounding.
+R50 = settings.R50.but(m=6, s=4, step=3, rule="joint")
 
 
 class Program(ProgramTest):
@@ -205,9 +219,9 @@ class Program(ProgramTest):
             settings.TASKS.but(rule="global"),
             settings.TASKS.but(name="single", single=True),
             SMALL,
-            settings.R50.but(rule="joint"),
         ):
             self.check_free_running(setting)
+        self.check_free_running(R50, seeds=(0,))
 
     def test_16_restarted(self):
         for setting in (
@@ -215,9 +229,9 @@ class Program(ProgramTest):
             settings.GREY,
             settings.TASKS.but(rule="joint", position=True),
             SMALL,
-            settings.R50,
         ):
             self.check_restarted(setting)
+        self.check_restarted(R50, seeds=(0,))
 
     def test_predict(self):
         for setting in (settings.GREY, settings.TASKS, SMALL, settings.R50):
@@ -251,16 +265,14 @@ DDR = settings.R50.but(
 class FullProgram(ProgramTest):
     """The paper's sizes; minutes a setting."""
 
-    seeds = (0,)
-
     def test_16_free_running(self):
         for setting in (CQU_BPDD, DDR):
-            self.check_free_running(setting)
+            self.check_free_running(setting, seeds=(0,))
 
     def test_16_restarted(self):
         for setting in (CQU_BPDD, DDR):
-            self.check_restarted(setting)
+            self.check_restarted(setting, seeds=(0,))
 
     def test_predict(self):
         for setting in (CQU_BPDD, DDR):
-            self.check_predict(setting, pictures=10)
+            self.check_predict(setting, pictures=10, seeds=(0,))

@@ -42,10 +42,21 @@ class Entry:
 
 
 class Ledger:
-    """One entry a check; the whole run shares one."""
+    """One entry a check; a process has one, and those of all are added."""
 
     def __init__(self):
+        self.clear()
+
+    def clear(self):
         self.entries = {check: Entry() for check in CHECKS}
+
+    def add(self, entries):
+        for check, other in entries.items():
+            entry = self.entries[check]
+            entry.cases |= other.cases
+            entry.worst = max(entry.worst, other.worst)
+            entry.compared += other.compared
+            entry.excused += other.excused
 
     def compare(
         self, check, case, tensor, ours, reference, scale=None, tolerance=None, excused=False

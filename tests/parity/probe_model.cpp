@@ -7,6 +7,7 @@
 
 #include "data/batch.h"
 #include "model/attention.h"
+#include "model/model_weights.h"
 #include "model/projector.h"
 #include "model/weights.h"
 #include "parity/probe_batch.h"
@@ -131,12 +132,18 @@ void projector(Case& c) {
   c.out["folded"] = projector.fold().forward(steps_of(c).back());
 }
 
-// The whole encoder, trained for the steps given without a change of its weights.
+// The whole encoder, trained for the steps given without a change of its weights; buffers in
+// upstream's names.
 void encoder_training(Case& c) {
   const config::Config config = config_of(c);
   const auto model = model_of(c, config);
+  std::vector<model::NamedTensor> buffers =
+      model::exported(model->tensors(), model::Names::kUpstream);
+  std::erase_if(buffers, [](const model::NamedTensor& named) {
+    return named.name.find(".running_") == std::string::npos;
+  });
   train_and_evaluate(
-      c, model->statistics(), model->buffers(),
+      c, model->statistics(), buffers,
       [&](const at::Tensor& x, const model::Forward& f) { return model->encoder().embed(x, f); });
 }
 
@@ -185,8 +192,8 @@ void aggregation(Case& c) {
   c.out["z"] = parts.z;
 }
 
-// pixels (B, N, C, p, p), label.<task> -> loss and every parameter's gradient, through the pass
-// that trains.
+// pixels (B, N, C, p, p), label.<task> -> loss and every parameter's gradient in upstream's names,
+// through the pass that trains.
 void gradients(Case& c) {
   const config::Config config = config_of(c);
   const auto model = model_of(c, config);
@@ -209,7 +216,8 @@ void gradients(Case& c) {
   loss = loss / tasks;
   loss.backward();
   c.out["loss"] = loss.detach();
-  for (const model::NamedTensor& named : model->parameters()) {
+  for (const model::NamedTensor& named :
+       model::exported(model->parameters(), model::Names::kUpstream)) {
     const at::Tensor& gradient = named.tensor.grad();
     c.out["gradient." + named.name] =
         gradient.defined() ? gradient : at::zeros_like(named.tensor.detach());
