@@ -41,7 +41,8 @@ void print(const std::vector<checkpoint::Listing>& listings, bool json) {
     } else {
       fmt::print("{}  {:>9}  {}{}\n", listing.name,
                  format_bytes(static_cast<double>(listing.bytes)),
-                 listing.damage.empty() ? "whole" : "damaged: " + listing.damage, marks(listing));
+                 listing.damage.empty() ? "whole" : "damaged", marks(listing));
+      if (!listing.damage.empty()) fmt::print("  {}\n", listing.damage);
     }
   }
 }

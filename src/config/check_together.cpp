@@ -43,8 +43,12 @@ void check_pictures(const Config& config, const Where& where) {
   if (data.resize == data::Resize::kLongest && longest == 0) {
     refuse(where, "data.height", "or data.width must be at least 1 with data.resize = \"longest\"");
   }
-  if (config.selection.method == "whole") return;
-
+  if (config.selection.method == "whole") {
+    if (data.patch_size == 0) return;
+    refuse(where, "data.patch_size",
+           fmt::format("= {} must be 0 with selection.method = \"whole\", which cuts no patches",
+                       data.patch_size));
+  }
   if (data.patch_size == 0) {
     refuse(where, "data.patch_size",
            fmt::format("must be a whole number from 1 on with selection.method = \"{}\"",

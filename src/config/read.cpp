@@ -244,7 +244,9 @@ Config parse(const std::string& toml, const std::string& name,
 Config load(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
-    throw ConfigError(fmt::format("cannot read the configuration {}: no such file", path.string()));
+    throw ConfigError(
+        fmt::format("cannot read the configuration {}: {}", path.string(),
+                    fs::is_directory(path, error) ? "it is a folder" : "no such file"));
   }
   return parse(read_text_file(path), path.string(), overrides);
 }
