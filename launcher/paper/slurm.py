@@ -2,6 +2,14 @@
 
 import shlex
 
+from paper import rows as paper_rows
+
+
+def requests():
+    """What slurm/array.sbatch asks of Slurm for a task."""
+    lines = (paper_rows.ROOT / "slurm" / "array.sbatch").read_text().splitlines()
+    return [line for line in lines if line.startswith("#SBATCH") and "--job-name" not in line]
+
 
 def array_script(options, runs):
     left = [run for run in runs if not run.trained()]
@@ -11,15 +19,7 @@ def array_script(options, runs):
         "# same launcher/reproduce command without --print-slurm evaluates and writes the table.",
         "# What differs from site to site is in slurm/site.sh; ask here for what a run needs.",
         "#SBATCH --job-name=dbps-" + options.table,
-        "#SBATCH --output=%x-%A_%a.out",
-        "#SBATCH --open-mode=append",
-        "#SBATCH --requeue",
-        "#SBATCH --signal=B:USR1@120",
-        "#SBATCH --nodes=1",
-        "#SBATCH --ntasks-per-node=1",
-        "#SBATCH --gpus-per-task=1",
-        "#SBATCH --cpus-per-task=8",
-        "#SBATCH --time=24:00:00",
+        *requests(),
         f"#SBATCH --array=0-{max(0, len(left) - 1)}",
         "set -euo pipefail",
         "",

@@ -43,7 +43,9 @@ Examples:
   dbps make-demo mega/ --megapixel-mnist --idx mnist/)";
 
 const std::map<std::string, ingest::DemoQuestion> kQuestions = {
-    {"most", ingest::DemoQuestion::kMost}, {"lone", ingest::DemoQuestion::kLone}, {"alike", ingest::DemoQuestion::kAlike}};
+    {"most", ingest::DemoQuestion::kMost},
+    {"lone", ingest::DemoQuestion::kLone},
+    {"alike", ingest::DemoQuestion::kAlike}};
 
 struct Arguments {
   std::string folder;
@@ -178,7 +180,8 @@ void add_make_demo(CLI::App& app, Context& context) {
   const CLI::Option* digits = app.get_option("--digits");
   app.callback([arguments, digits, &context] {
     if (digits->count() > 0 && arguments->options.question == ingest::DemoQuestion::kLone) {
-      throw ConfigError("make-demo: --digits does not go with --question lone, which has one digit");
+      throw ConfigError(
+          "make-demo: --digits does not go with --question lone, which has one digit");
     }
     run(*arguments, context);
   });

@@ -160,7 +160,7 @@ Json predict_one(const Input& input, const Options& options, training::TrainedMo
     const config::Config& config = *trained.config;
     image::Image picture;
     data::HostBatch batch;
-    if (training::reads_vectors(config)) {
+    if (model::reads_vectors(config.encoder)) {
       batch = read_vectors(input, config.encoder.width_in);
     } else {
       image::DecodeOptions decoding;
@@ -191,7 +191,7 @@ void run_predict(const Options& options, Context& context) {
   source.weights = options.weights;
   training::TrainedModel trained = training::load_trained_model(source, world);
   training::Predictor predictor(*trained.config, *trained.model, *trained.pass);
-  const bool vectors = training::reads_vectors(*trained.config);
+  const bool vectors = model::reads_vectors(trained.config->encoder);
   if (vectors && !options.maps.empty()) {
     throw ConfigError("--maps draws on pictures, and this model reads features: leave it out");
   }

@@ -46,13 +46,17 @@ FileDescriptor open_for_reading(const fs::path& path) {
   return file;
 }
 
-std::vector<uint8_t> read_file(const fs::path& path) {
-  const FileDescriptor file = open_for_reading(path);
+uint64_t file_bytes(const FileDescriptor& file, const fs::path& path) {
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) {
     throw DataError(errno_message(fmt::format("cannot read {}", path.string())));
   }
-  std::vector<uint8_t> content(static_cast<size_t>(status.st_size));
+  return static_cast<uint64_t>(status.st_size);
+}
+
+std::vector<uint8_t> read_file(const fs::path& path) {
+  const FileDescriptor file = open_for_reading(path);
+  std::vector<uint8_t> content(file_bytes(file, path));
   pread_exactly(file.get(), content.data(), content.size(), 0, path);
   return content;
 }

@@ -29,6 +29,7 @@ class FileDescriptor {
 // Throw DataError when the file cannot be opened or read, or is no regular file; the message names
 // it.
 FileDescriptor open_for_reading(const std::filesystem::path& path);
+uint64_t file_bytes(const FileDescriptor& file, const std::filesystem::path& path);  // its size
 std::vector<uint8_t> read_file(const std::filesystem::path& path);
 std::string read_text_file(const std::filesystem::path& path);
 

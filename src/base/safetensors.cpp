@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -115,11 +114,7 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> head, uint64
 
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path) {
   const FileDescriptor file = open_for_reading(path);
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) {
-    throw DataError(errno_message(fmt::format("cannot read {}", path.string())));
-  }
-  const auto file_size = static_cast<uint64_t>(status.st_size);
+  const uint64_t file_size = file_bytes(file, path);
   std::vector<uint8_t> head(std::min<uint64_t>(8, file_size));
   pread_exactly(file.get(), head.data(), head.size(), 0, path);
   if (head.size() == 8) {

@@ -19,5 +19,6 @@ std::string format_seconds(double seconds);  // "1 h 02 min", "3 min 20 s", "4.2
 
 std::vector<std::string> split(std::string_view text, char separator);
 std::string trim(std::string_view text);
+std::string to_lower(std::string_view text);  // ASCII letters
 
 }  // namespace dbps

@@ -1,7 +1,6 @@
 #include "base/weights_format.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <string>
@@ -20,11 +19,7 @@ constexpr uint8_t kPickleProto = 0x80;
 
 std::vector<uint8_t> read_head(const std::filesystem::path& path) {
   const FileDescriptor file = open_for_reading(path);
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) {
-    throw DataError(errno_message(fmt::format("cannot read {}", path.string())));
-  }
-  std::vector<uint8_t> head(std::min(kHeadBytes, static_cast<size_t>(status.st_size)));
+  std::vector<uint8_t> head(std::min<uint64_t>(kHeadBytes, file_bytes(file, path)));
   pread_exactly(file.get(), head.data(), head.size(), 0, path);
   return head;
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <isa-l/crc.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <optional>
@@ -57,13 +56,8 @@ struct Directory {
 
 class Reader {
  public:
-  explicit Reader(const fs::path& path) : path_(path), file_(open_for_reading(path)) {
-    struct stat status {};
-    if (::fstat(file_.get(), &status) != 0) {
-      throw DataError(errno_message(fmt::format("cannot read {}", path.string())));
-    }
-    size_ = static_cast<uint64_t>(status.st_size);
-  }
+  explicit Reader(const fs::path& path)
+      : path_(path), file_(open_for_reading(path)), size_(file_bytes(file_, path)) {}
 
   std::map<std::string, ZipMember> members() {
     const Directory directory = find_directory();
@@ -268,8 +262,8 @@ class Reader {
   }
 
   const fs::path& path_;
-  FileDescriptor file_;
-  uint64_t size_ = 0;
+  const FileDescriptor file_;
+  const uint64_t size_;
 };
 
 }  // namespace

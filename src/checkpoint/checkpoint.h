@@ -40,8 +40,7 @@ struct Listing {
   uint64_t bytes = 0;  // of all its files
   bool latest = false;
   bool best = false;
-  std::string
-      damage;  // the file that is missing, cut short or altered; empty: every checksum holds
+  std::string damage;  // which file is missing, cut short or altered; "": every checksum holds
 };
 
 // The folder's name of a step's checkpoint: "step-00001200".

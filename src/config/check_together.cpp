@@ -18,7 +18,7 @@ using Where = std::function<std::string(const std::string& key)>;
 void check_pictures(const Config& config, const Where& where) {
   const data::DataOptions& data = config.data;
   if (data.store.empty()) refuse(where, "data.store", "is missing: the folder of a store");
-  if (config.encoder.kind == "features") {
+  if (model::reads_vectors(config.encoder)) {
     if (config.selection.method != "whole") return;
     refuse(where, "selection.method",
            "= \"whole\" takes a picture whole, and encoder.kind = \"features\" has none: give "
@@ -82,7 +82,7 @@ void check_erasing(const Config& config, const Where& where) {
            fmt::format("= {} must be 0 with augment.erase, which stands in its place",
                        config.drop.ratio));
   }
-  if (config.encoder.kind == "features") {
+  if (model::reads_vectors(config.encoder)) {
     refuse(where, "augment.erase",
            "needs pixels: with encoder.kind = \"features\" leave vectors out by drop.ratio");
   }
@@ -94,8 +94,7 @@ void check_erasing(const Config& config, const Where& where) {
 
 void check_selection(const Config& config, const Where& where) {
   const selection::SelectionOptions& selection = config.selection;
-  const bool chooses = selection.method != "all" && selection.method != "whole";
-  if (chooses && selection.salient == 0) {
+  if (!selection::keeps_every_patch(selection) && selection.salient == 0) {
     refuse(where, "selection.salient",
            fmt::format("(M) must be a whole number from 1 on with selection.method = \"{}\"",
                        selection.method));
@@ -123,7 +122,7 @@ void check_aggregator(const Config& config, const Where& where) {
     refuse(where, "aggregator.kind",
            "= \"top_mil\" has no use for sub-salient patches: use selection.method = \"ips\"");
   }
-  const bool encodes = kind != "gated_attention" && kind != "mean" && kind != "top_mil";
+  const bool encodes = kind == "dual_attention" || kind == "cross_attention";
   if (config.aggregator.position_encoding && !encodes) {
     refuse(where, "aggregator.position_encoding",
            fmt::format("must be false with aggregator.kind = \"{}\", which has none", kind));

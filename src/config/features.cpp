@@ -32,7 +32,7 @@ Value idle_value(const Key& key) {
 }  // namespace
 
 void leave_out_pixels(Config& config, const std::map<std::string, std::string>& places) {
-  if (config.encoder.kind != "features") return;
+  if (!model::reads_vectors(config.encoder)) return;
   for (const Key& key : schema()) {
     if (!is_about_pixels(key)) continue;
     const Value idle = idle_value(key);

@@ -57,19 +57,19 @@ struct Kind {
 const std::vector<Kind>& kinds();
 
 // What each file of the schema adds.
-void add_run_keys(std::vector<Key>& keys);              // experiment
-void add_data_keys(std::vector<Key>& keys);             // data, augment, drop
-void add_model_keys(std::vector<Key>& keys);            // selection, encoder, aggregator, task
-void add_gated_attention_keys(std::vector<Key>& keys);  // aggregator.gated_attention
+void add_run_keys(std::vector<Key>& keys);          // experiment
+void add_data_keys(std::vector<Key>& keys);         // data, augment, drop
+void add_model_keys(std::vector<Key>& keys);        // selection, encoder, aggregator, task
 void add_training_keys(std::vector<Key>& keys);     // optimizer, training, validation, checkpoint
 void add_distributed_keys(std::vector<Key>& keys);  // distributed, report
+
+// What one kind alone has.
+void add_feature_encoder_keys(std::vector<Key>& keys);  // encoder.features
+void add_gated_attention_keys(std::vector<Key>& keys);  // aggregator.gated_attention
 
 // With encoder.kind "features": switches off the augmentation that is on by default. `places` tells
 // where keys were written. Throws ConfigError for one that was, of [augment] or about pixels.
 void leave_out_pixels(Config& config, const std::map<std::string, std::string>& places);
-
-// What one kind alone has.
-void add_feature_encoder_keys(std::vector<Key>& keys);  // encoder.features
 
 // What single keys cannot see: a patch larger than the picture, a second buffer for a method
 // without one, what is missing. `where` gives file and line of a key, or of the whole. Throws

@@ -15,7 +15,7 @@ namespace dbps::data {
 struct HostBag {
   int64_t picture = 0;  // index into Dataset::pictures()
   std::string id;
-  uint64_t sample = 0;  // names its random streams, each time an epoch draws the picture
+  uint64_t sample = 0;       // names its random streams, each time an epoch draws the picture
   int64_t grid_columns = 0;  // of features: N
   int64_t grid_rows = 0;     // of features: 1
   int64_t source_width = 0;  // level-0 pixels; of features 0, as are a patch's sizes
@@ -36,8 +36,8 @@ struct HostBatch {
                                  // kind = features: (P, F) float32
   at::Tensor inside;  // of pictures (P, 4) int32: x0, y0, x1, y1 of the part of each patch that
                       // lies in the picture; outside is black after the jitter
-  at::Tensor erased;   // of pictures (P, 4) int32: as `inside`, the part of each patch that is 0
-                       // after normalisation, all zeros: none; undefined: nothing is erased
+  at::Tensor erased;  // of pictures (P, 4) int32: as `inside`, the part of each patch that is 0
+                      // after normalisation, all zeros: none; undefined: nothing is erased
   std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none
   double read_seconds = 0;     // thread time
   double decode_seconds = 0;
@@ -46,9 +46,9 @@ struct HostBatch {
 };
 
 // The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device;
-// feature vectors as they are, on the device. The
-// batch must outlive it. On a GPU, a batch of at most `device_bytes` of pixels (0: of any size) is
-// uploaded once; of a larger one gather() uploads what it is asked for. Not thread-safe.
+// feature vectors as they are, on the device. The batch must outlive it. On a GPU, a batch of at
+// most `device_bytes` of pixels (0: of any size) is uploaded once; of a larger one gather() uploads
+// what it is asked for. Not thread-safe.
 class DevicePatches {
  public:
   // `mean` and `std`: one value a channel, of pixels in 0 .. 1; not used for features.
@@ -56,8 +56,8 @@ class DevicePatches {
                 at::Device device, at::ScalarType dtype, int64_t device_bytes);
 
   // (n, C, h, w), of features (n, F), of the batch's rows, in the order given, of `dtype`, without
-  // gradient. Values of patches are
-  // those that whole-picture augmentation followed by cutting gives, to 1/255.
+  // gradient. Values of patches are those that whole-picture augmentation followed by cutting
+  // gives, to 1/255.
   at::Tensor gather(const std::vector<int64_t>& rows) const;
 
  private:

@@ -15,7 +15,7 @@ namespace dbps::data {
 
 // All but the vectors. A function of seed, epoch, picture and occurrence, as plan_cut() is.
 HostBag plan_vectors(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
-                     int64_t occurrence = 0);
+                     int64_t occurrence);
 
 // Room for the kept vectors of `bags`.
 HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_memory);

@@ -140,13 +140,6 @@ FeatureFile open_hdf5(const fs::path& path) {
   return file;
 }
 
-std::string lower_extension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension;
-}
-
 [[noreturn]] void refuse_number(const FeatureFile& file, int64_t row, int64_t column) {
   refuse(file,
          fmt::format("row {}, column {} is not a finite float32 (NaN or infinity)", row, column));
@@ -197,7 +190,7 @@ const char* float_name(FloatType type) {
 }
 
 FeatureFile open_features(const fs::path& path, const std::string& tensor) {
-  const std::string extension = lower_extension(path);
+  const std::string extension = to_lower(path.extension().string());
   if (extension == ".npy") return open_npy(path);
   if (extension == ".safetensors") return open_safetensors(path, tensor);
   if (extension == ".h5" || extension == ".hdf5") return open_hdf5(path);
@@ -206,7 +199,7 @@ FeatureFile open_features(const fs::path& path, const std::string& tensor) {
 }
 
 std::vector<std::string> bags_of_safetensors(const fs::path& path) {
-  if (lower_extension(path) != ".safetensors") return {};
+  if (to_lower(path.extension().string()) != ".safetensors") return {};
   std::vector<std::string> names;
   try {
     const SafetensorsHeader header = read_safetensors_header(path);

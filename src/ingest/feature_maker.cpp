@@ -1,6 +1,5 @@
 // Files of feature vectors as bags.
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <map>
@@ -77,11 +76,7 @@ class FeatureMaker final : public BagMaker {
   const store::Settings& settings() const override { return settings_; }
 
   MadeBag make(const SourcePicture& source, store::Writer& writer) override {
-    const std::string name = source.path.string();
-    struct stat status {};
-    if (::stat(name.c_str(), &status) != 0) {
-      throw DataError(errno_message(fmt::format("cannot open {}", name)));
-    }
+    store::Source origin = describe_source(source.path);
     const FeatureFile file = open_features(source.path, source.tensor);
     if (file.width != settings_.channels) {
       throw DataError(fmt::format("{}: vectors of {} numbers, but the store's have {}", file.name,
@@ -89,8 +84,7 @@ class FeatureMaker final : public BagMaker {
     }
     store::Bag bag;
     bag.id = source.id;
-    const store::Source origin = {
-        file.name, static_cast<uint64_t>(status.st_size), status.st_mtime, "", {}, ""};
+    origin.path = file.name;
     writer.append(bag, origin, as_stored(file, settings_.pixel_type));
 
     MadeBag made;

@@ -125,9 +125,9 @@ class HeaderParser {
 
 NpyHeader read_npy_header(const fs::path& path) {
   const FileDescriptor file = open_for_reading(path);
-  const uint64_t file_bytes = fs::file_size(path);
+  const uint64_t size = file_bytes(file, path);
   uint8_t start[12] = {};
-  pread_exactly(file.get(), start, std::min<uint64_t>(sizeof(start), file_bytes), 0, path);
+  pread_exactly(file.get(), start, std::min<uint64_t>(sizeof(start), size), 0, path);
   if (std::memcmp(start, kMagic.data(), kMagic.size()) != 0) {
     throw DataError(fmt::format("{} is not a .npy file", path.string()));
   }
@@ -140,7 +140,7 @@ NpyHeader read_npy_header(const fs::path& path) {
     length |= static_cast<uint64_t>(start[10]) << 16 | static_cast<uint64_t>(start[11]) << 24;
   }
   const uint64_t begin = version == 1 ? 10 : 12;
-  if (begin + length > file_bytes || length > kMostHeaderBytes) {
+  if (begin + length > size || length > kMostHeaderBytes) {
     throw DataError(fmt::format("{}: its .npy header is longer than the file or than {} bytes",
                                 path.string(), kMostHeaderBytes));
   }

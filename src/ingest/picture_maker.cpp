@@ -1,6 +1,5 @@
 // Pictures as bags: decoded once, and encoded anew where asked.
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -93,14 +92,11 @@ class PictureMaker final : public BagMaker {
   EncodedPicture encode(const SourcePicture& picture) {
     EncodedPicture encoded;
     const std::string name = picture.path.string();
-    struct stat status {};
-    if (::stat(name.c_str(), &status) != 0) {
-      throw DataError(errno_message(fmt::format("cannot open {}", name)));
-    }
+    encoded.source = describe_source(picture.path);
     encoded.bytes = read_file(picture.path);
-    const uint32_t crc = crc32c(encoded.bytes.data(), encoded.bytes.size());
-    encoded.source = {
-        name, encoded.bytes.size(), status.st_mtime, fmt::format("crc32c:{:08x}", crc), {}, ""};
+    encoded.source.bytes = encoded.bytes.size();
+    encoded.source.hash =
+        fmt::format("crc32c:{:08x}", crc32c(encoded.bytes.data(), encoded.bytes.size()));
     const image::Info info = image::probe(encoded.bytes, name);
     encoded.modes = odd_modes(info);
     check_grey(info, name);

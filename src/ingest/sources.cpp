@@ -1,9 +1,9 @@
 #include "ingest/sources.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <set>
 
@@ -16,19 +16,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 // The split that a folder of this name stands for, or "".
 std::string split_of_folder(const std::string& name) {
   static const std::map<std::string, std::string> kNames = {
       {"train", "train"},      {"training", "train"},        {"val", "validation"},
       {"valid", "validation"}, {"validation", "validation"}, {"test", "test"},
       {"testing", "test"}};
-  const auto found = kNames.find(lower(name));
+  const auto found = kNames.find(to_lower(name));
   return found == kNames.end() ? "" : found->second;
 }
 
@@ -168,9 +162,21 @@ void name_tensors(SourceList& list, bool only_file) {
 
 }  // namespace
 
+store::Source describe_source(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    throw DataError(errno_message(fmt::format("cannot open {}", path.string())));
+  }
+  store::Source source;
+  source.path = path.string();
+  source.bytes = static_cast<uint64_t>(status.st_size);
+  source.mtime = status.st_mtime;
+  return source;
+}
+
 bool has_source_extension(const fs::path& path, store::Kind kind) {
   const Extensions& extensions = extensions_of(kind);
-  const std::string extension = lower(path.extension().string());
+  const std::string extension = to_lower(path.extension().string());
   return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
 }
 
@@ -199,7 +205,7 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
     list = list_folder(source, kind);
   } else if (!fs::exists(source)) {
     throw ConfigError(fmt::format("{}: no such file or folder", source.string()));
-  } else if (lower(source.extension().string()) == ".csv") {
+  } else if (to_lower(source.extension().string()) == ".csv") {
     list = list_csv(source);
   } else if (has_source_extension(source, kind)) {
     only_file = true;

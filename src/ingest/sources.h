@@ -41,6 +41,9 @@ SourceList find_sources(const std::filesystem::path& source,
 // the list. Throws DataError for a CSV without such a column, or with two rows for one picture.
 int64_t add_columns(SourceList& list, const CsvTable& table);
 
+// Path, size and time of change of a file; no hash yet. Throws DataError when it cannot be opened.
+store::Source describe_source(const std::filesystem::path& path);
+
 // Whether the extension is one that `kind` takes.
 bool has_source_extension(const std::filesystem::path& path, store::Kind kind);
 // Without an extension that any kind takes.

@@ -99,11 +99,7 @@ void ConvolutionalEncoder::complete(int64_t features, int64_t stride, bool norma
         width, options_.kind, features, features));
   }
   spec_.width = width;
-  if (options_.frozen) {
-    for (const NamedTensor& parameter : parameters_.parameters()) {
-      parameter.tensor.set_requires_grad(false);
-    }
-  }
+  if (options_.frozen) parameters_.freeze();
 }
 
 at::Tensor ConvolutionalEncoder::pooled(const at::Tensor& patches, const RunLayer& run) const {

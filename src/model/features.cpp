@@ -41,10 +41,7 @@ class FeatureEncoder final : public Encoder {
     spec_.width = options.width == 0 ? kDefaultWidth : options.width;
     spec_.channels = 0;
     spec_.min_patch = 0;
-    if (!frozen_) return;
-    for (const NamedTensor& parameter : parameters_.parameters()) {
-      parameter.tensor.set_requires_grad(false);
-    }
+    if (frozen_) parameters_.freeze();
   }
 
   const EncoderSpec& spec() const override { return spec_; }

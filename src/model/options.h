@@ -20,6 +20,9 @@ struct EncoderOptions {
                          // start
 };
 
+// Whether bags hold feature vectors, not patches of pictures.
+inline bool reads_vectors(const EncoderOptions& options) { return options.kind == "features"; }
+
 struct GatedAttentionOptions {
   int64_t width = 128;  // hidden units of either gate
 };

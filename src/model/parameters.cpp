@@ -17,4 +17,8 @@ at::Tensor Parameters::add_buffer(const std::string& name, at::Tensor value) {
   return value;
 }
 
+void Parameters::freeze() {
+  for (const NamedTensor& parameter : parameters_) parameter.tensor.set_requires_grad(false);
+}
+
 }  // namespace dbps::model

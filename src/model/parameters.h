@@ -19,6 +19,7 @@ class Parameters {
  public:
   at::Tensor add(const std::string& name, at::Tensor value);         // requires grad
   at::Tensor add_buffer(const std::string& name, at::Tensor value);  // running statistics
+  void freeze();  // no parameter requires grad any more
   const std::vector<NamedTensor>& parameters() const { return parameters_; }
   const std::vector<NamedTensor>& buffers() const { return buffers_; }
 

@@ -174,8 +174,7 @@ void find_maps(const fs::path& folder, Run& run) {
   int64_t latest = -1;
   std::vector<std::pair<int64_t, fs::path>> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder, missing)) {
-    std::string extension = entry.path().extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(), ::tolower);
+    const std::string extension = to_lower(entry.path().extension().string());
     if (extension != ".png" && extension != ".jpg" && extension != ".jpeg") continue;
     const int64_t epoch = epoch_in(entry.path().lexically_relative(folder).string());
     latest = std::max(latest, epoch);

@@ -20,4 +20,9 @@ struct SelectionOptions {
   int64_t explore_epochs = 0;
 };
 
+// Whether the method chooses nothing, so that M means nothing to it.
+inline bool keeps_every_patch(const SelectionOptions& options) {
+  return options.method == "all" || options.method == "whole";
+}
+
 }  // namespace dbps::selection

@@ -76,7 +76,7 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   const auto train = static_cast<int64_t>(dataset.of_split(data::Split::kTrain).size());
   const int64_t batch = config.training.batch_size_global;
   const Schedule schedule = make_schedule(config, dataset);
-  const bool vectors = reads_vectors(config);
+  const bool vectors = model::reads_vectors(config.encoder);
   const int64_t patch_bytes =
       vectors ? config.encoder.width_in * static_cast<int64_t>(sizeof(float))
               : config.data.patch_size * config.data.patch_size * config.encoder.channels;

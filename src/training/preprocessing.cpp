@@ -6,8 +6,6 @@
 
 namespace dbps::training {
 
-bool reads_vectors(const config::Config& config) { return config.encoder.kind == "features"; }
-
 data::LoaderOptions loader_options(const config::Config& config, bool training, int64_t epoch,
                                    bool pin_memory) {
   data::LoaderOptions options;

@@ -16,9 +16,6 @@
 
 namespace dbps::training {
 
-// Whether bags hold feature vectors, not patches of pictures.
-bool reads_vectors(const config::Config& config);
-
 // Loader options for a training epoch, or for evaluation (no augmentation, no drop).
 data::LoaderOptions loader_options(const config::Config& config, bool training, int64_t epoch,
                                    bool pin_memory);

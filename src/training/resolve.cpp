@@ -46,11 +46,12 @@ void check_steps(const config::Config& config, const data::Dataset& dataset) {
 // Pictures that the configuration gives one size: M and M' cannot be more than there are patches.
 void check_salient(const config::Config& config) {
   const data::DataOptions& data = config.data;
-  if (data.resize != data::Resize::kExact || data.height == 0 || config.encoder.kind == "features")
+  if (data.resize != data::Resize::kExact || data.height == 0 ||
+      model::reads_vectors(config.encoder) || selection::keeps_every_patch(config.selection)) {
     return;
+  }
   const int64_t patches = data::make_grid(data, {data.width, data.height}).size();
   const selection::SelectionOptions& selection = config.selection;
-  if (selection.method == "all" || selection.method == "whole") return;
   for (const auto& [key, salient] :
        {std::pair{"selection.salient (M)", selection.salient},
         std::pair{"selection.salient_eval (M')", selection.salient_eval}}) {
@@ -139,7 +140,7 @@ void resolve_micro_batches(config::Config& config, const distributed::World& wor
 void match_store(config::Config& config, const data::Dataset& dataset) {
   const bool vectors = dataset.kind() == store::Kind::kFeatures;
   const std::string folder = dataset.store(0).folder().string();
-  if (vectors != reads_vectors(config)) {
+  if (vectors != model::reads_vectors(config.encoder)) {
     throw ConfigError(fmt::format(
         "data.store = \"{}\" holds {}, but encoder.kind = \"{}\" reads {}: {}", folder,
         store::kind_name(dataset.kind()), config.encoder.kind, vectors ? "pictures" : "features",

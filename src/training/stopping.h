@@ -10,15 +10,12 @@ namespace dbps::training {
 // ranks next meet, which then all learn of it.
 struct StopRequested {};
 
-inline void stop_or_go_on(distributed::Watchdog& watchdog) {
-  watchdog.progress();
-  if (distributed::stop_signal() != 0) throw StopRequested();
-}
-
-// The same while a batch is waited for; progress is what its readers make.
+// While a batch is waited for; progress is what its readers make.
 inline void stop_or_wait_on(distributed::Watchdog& watchdog, bool went_on) {
   if (went_on) watchdog.progress();
   if (distributed::stop_signal() != 0) throw StopRequested();
 }
+
+inline void stop_or_go_on(distributed::Watchdog& watchdog) { stop_or_wait_on(watchdog, true); }
 
 }  // namespace dbps::training

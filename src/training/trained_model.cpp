@@ -54,7 +54,7 @@ config::Config trained_config(const ModelSource& source, const model::WeightsFil
 
 // A configuration that was never trained takes the vectors' width from the weights.
 void find_width_in(config::Config& config, const model::WeightsFile& file) {
-  if (!reads_vectors(config) || config.encoder.width_in > 0) return;
+  if (!model::reads_vectors(config.encoder) || config.encoder.width_in > 0) return;
   for (const model::NamedTensor& named : file.tensors) {
     if (named.name == "encoder.projector.linear.weight" && named.tensor.dim() == 2) {
       config.encoder.width_in = named.tensor.size(1);

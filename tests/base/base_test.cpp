@@ -77,8 +77,8 @@ TEST(Random, NormalHasItsMoments) {
 }
 
 TEST(Csv, QuotesLineEndsAndShortRows) {
-  const CsvTable table =
-      parse_csv("\xEF\xBB\xBFid,label,note\r\n007,\"a,b\",\"say \"\"hi\"\"\"\r\n\r\n8,x\r\n", "t.csv");
+  const CsvTable table = parse_csv(
+      "\xEF\xBB\xBFid,label,note\r\n007,\"a,b\",\"say \"\"hi\"\"\"\r\n\r\n8,x\r\n", "t.csv");
   ASSERT_EQ(table.rows.size(), 2u);
   EXPECT_EQ(table.rows[0].fields, (std::vector<std::string>{"007", "a,b", "say \"hi\""}));
   EXPECT_EQ(table.rows[1].fields, (std::vector<std::string>{"8", "x", ""}));
@@ -117,7 +117,10 @@ TEST(Parallel, VisitsAllOnceAndPassesOnTheFailure) {
   std::vector<std::atomic<int>> seen(1000);
   parallel_for(1000, 4, [&](int64_t i) { ++seen[i]; });
   for (const auto& count : seen) EXPECT_EQ(count, 1);
-  EXPECT_THROW(parallel_for(100, 3, [](int64_t i) { if (i == 50) throw DataError("x"); }),
+  EXPECT_THROW(parallel_for(100, 3,
+                            [](int64_t i) {
+                              if (i == 50) throw DataError("x");
+                            }),
                DataError);
 }
 

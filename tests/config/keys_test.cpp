@@ -213,9 +213,11 @@ TEST(Keys, WhatIsForeseenIsRefusedByNameAndTakesItsDefault) {
 TEST(Keys, ForeseenValuesAreRefusedByNameAndListed) {
   const std::vector<std::string> listed = unsupported();
   for (const auto& [key, _] : kPlanned) EXPECT_THAT(listed, testing::Contains(key));
-  const std::vector<std::pair<std::string, std::string>> values = {
-      {"training.precision", "bf16"}, {"training.precision", "auto"},
-      {"task.kind", "regression"},    {"task.kind", "ordinal"},       {"task.kind", "survival"}};
+  const std::vector<std::pair<std::string, std::string>> values = {{"training.precision", "bf16"},
+                                                                   {"training.precision", "auto"},
+                                                                   {"task.kind", "regression"},
+                                                                   {"task.kind", "ordinal"},
+                                                                   {"task.kind", "survival"}};
   for (const auto& [key, value] : values) {
     EXPECT_THAT(listed, testing::Contains(fmt::format("{} = \"{}\"", key, value)));
     EXPECT_THAT(refused({typed(key) + "=" + value}),

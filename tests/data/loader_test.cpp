@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "data/grid.h"
+#include "data/load_all.h"
 #include "image/resize.h"
 #include "support/small_store.h"
 #include "support/temp_folder.h"
@@ -48,10 +49,7 @@ class LoaderTest : public ::testing::Test {
   }
 
   std::vector<HostBatch> load(const std::vector<std::vector<int64_t>>& batches) const {
-    Loader loader(*dataset_, options_, batches);
-    std::vector<HostBatch> loaded;
-    while (auto batch = loader.next()) loaded.push_back(std::move(*batch));
-    return loaded;
+    return load_all(*dataset_, options_, batches);
   }
 
   void no_augmentation() { options_.augment = {0, 0, 0, 0, JitterPer::kBag, 0}; }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "data/grid.h"
+#include "data/load_all.h"
 #include "support/small_store.h"
 #include "support/temp_folder.h"
 
@@ -67,10 +68,7 @@ class VectorsTest : public ::testing::Test {
   }
 
   std::vector<HostBatch> load(const std::vector<std::vector<int64_t>>& batches) const {
-    Loader loader(*dataset_, options_, batches);
-    std::vector<HostBatch> loaded;
-    while (auto batch = loader.next()) loaded.push_back(std::move(*batch));
-    return loaded;
+    return load_all(*dataset_, options_, batches);
   }
 
   TempFolder folder_;

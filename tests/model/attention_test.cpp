@@ -15,10 +15,6 @@ namespace {
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-constexpr int64_t kWidth = 16;
-const std::vector<int64_t> kSalient = {0, 5, 7, 13};
-const std::vector<int64_t> kSubSalient = {0, 7, 7, 11};
-
 AggregatorOptions small(const std::string& kind) {
   AggregatorOptions options;
   options.kind = kind;
@@ -51,14 +47,15 @@ TEST_P(AttentionGolden, TokensGradientsAndScanLogits) {
   options.mlp_layers = c.mlp_layers;
   options.position_encoding = c.positions;
   for (const auto& [type, tolerance] : {std::pair{at::kDouble, 1e-12}, {at::kFloat, 1e-5}}) {
-    const auto aggregator = make_aggregator(options, kWidth, 2, type, 1);
+    const auto aggregator = make_aggregator(options, kGoldenWidth, 2, type, 1);
     fill(aggregator->parameters());
-    at::Tensor salient = (noise("salient", {13, kWidth}) * 2).to(type).requires_grad_();
-    at::Tensor sub_salient = (noise("sub_salient", {11, kWidth}) * 2).to(type).requires_grad_();
+    at::Tensor salient = (noise("salient", {13, kGoldenWidth}) * 2).to(type).requires_grad_();
+    at::Tensor sub_salient =
+        (noise("sub_salient", {11, kGoldenWidth}) * 2).to(type).requires_grad_();
     const at::Tensor salient_places = places("salient.places", 13);
     const at::Tensor tokens =
-        aggregator->aggregate({salient, kSalient}, {sub_salient, kSubSalient}, salient_places,
-                              places("sub_salient.places", 11), {});
+        aggregator->aggregate({salient, kGoldenSalient}, {sub_salient, kGoldenSubSalient},
+                              salient_places, places("sub_salient.places", 11), {});
     expect_close(tokens, golden.at(c.golden + ".tokens"), tolerance, "tokens");
     (tokens * noise("loss", tokens.sizes()).to(type)).sum().backward();
 
@@ -96,14 +93,16 @@ class Parts : public AttentionAggregator {
 
 TEST(Attention, IntermediatesOfTheDualAttention) {
   const auto golden = read_golden("attention");
-  Parts parts(small("dual_attention"), kWidth, 2, at::kFloat, 1);
+  Parts parts(small("dual_attention"), kGoldenWidth, 2, at::kFloat, 1);
   fill(parts.parameters());
-  const at::Tensor salient = (noise("salient", {13, kWidth}) * 2).to(at::kFloat);
-  const at::Tensor sub_salient = (noise("sub_salient", {11, kWidth}) * 2).to(at::kFloat);
-  const at::Tensor z1 = parts.attend(parts.query(), pad({salient, kSalient}), {}) + parts.query();
+  const at::Tensor salient = (noise("salient", {13, kGoldenWidth}) * 2).to(at::kFloat);
+  const at::Tensor sub_salient = (noise("sub_salient", {11, kGoldenWidth}) * 2).to(at::kFloat);
+  const at::Tensor z1 =
+      parts.attend(parts.query(), pad({salient, kGoldenSalient}), {}) + parts.query();
   expect_close(z1, golden.at("dual.z1"), 1e-5, "Z1");
   for (const int64_t bag : {0, 2}) {  // bag 1 has no sub-salient rows
-    const at::Tensor rows = sub_salient.slice(0, kSubSalient[bag], kSubSalient[bag + 1]);
+    const at::Tensor rows =
+        sub_salient.slice(0, kGoldenSubSalient[bag], kGoldenSubSalient[bag + 1]);
     const at::Tensor z1_bag = z1.slice(0, bag, bag + 1);
     const at::Tensor z2 = parts.attend(parts.normalise(z1_bag), {rows.unsqueeze(0), {}}, {});
     expect_close(z2[0], golden.at("dual.z2")[bag], 1e-5, "Z2");
@@ -113,21 +112,21 @@ TEST(Attention, IntermediatesOfTheDualAttention) {
 
 TEST(Attention, ABagAloneEqualsTheBagInARaggedBatch) {
   for (const std::string kind : {"dual_attention", "cross_attention"}) {
-    const auto aggregator = make_aggregator(small(kind), kWidth, 2, at::kDouble, 4);
-    const at::Tensor salient = noise("salient", {13, kWidth});
-    const at::Tensor sub_salient = noise("sub_salient", {11, kWidth});
-    const at::Tensor together =
-        aggregator->aggregate({salient, kSalient}, {sub_salient, kSubSalient}, {}, {}, {});
+    const auto aggregator = make_aggregator(small(kind), kGoldenWidth, 2, at::kDouble, 4);
+    const at::Tensor salient = noise("salient", {13, kGoldenWidth});
+    const at::Tensor sub_salient = noise("sub_salient", {11, kGoldenWidth});
+    const at::Tensor together = aggregator->aggregate({salient, kGoldenSalient},
+                                                      {sub_salient, kGoldenSubSalient}, {}, {}, {});
     for (int64_t bag = 0; bag < 3; ++bag) {
       const auto rows = [&](const at::Tensor& values, const std::vector<int64_t>& offsets) {
         return Ragged{values.slice(0, offsets[bag], offsets[bag + 1]),
                       {0, offsets[bag + 1] - offsets[bag]}};
       };
-      const at::Tensor alone = aggregator->aggregate(rows(salient, kSalient),
-                                                     rows(sub_salient, kSubSalient), {}, {}, {});
+      const at::Tensor alone = aggregator->aggregate(
+          rows(salient, kGoldenSalient), rows(sub_salient, kGoldenSubSalient), {}, {}, {});
       expect_close(alone[0], together[bag], 1e-14, kind);
     }
-    const at::Tensor without = aggregator->aggregate({salient, kSalient}, {}, {}, {}, {});
+    const at::Tensor without = aggregator->aggregate({salient, kGoldenSalient}, {}, {}, {}, {});
     expect_close(without[1], together[1], 1e-14, kind + " without sub-salient rows");
     EXPECT_FALSE(without[0].allclose(together[0]));
   }
@@ -147,19 +146,19 @@ TEST(Attention, DropoutBelongsToItsGenerator) {
   EXPECT_FLOAT_EQ(x.max().item<float>(), 1 / 0.9f);
   EXPECT_TRUE(dropout(at::ones({10}), 0.5, {}).equal(at::ones({10})));
 
-  const auto aggregator = make_aggregator(small("dual_attention"), kWidth, 1, at::kFloat, 4);
-  const at::Tensor salient = noise("salient", {13, kWidth}).to(at::kFloat);
+  const auto aggregator = make_aggregator(small("dual_attention"), kGoldenWidth, 1, at::kFloat, 4);
+  const at::Tensor salient = noise("salient", {13, kGoldenWidth}).to(at::kFloat);
   Forward forward;
   forward.training = true;
-  EXPECT_THROW(aggregator->aggregate({salient, kSalient}, {}, {}, {}, forward), Error);
+  EXPECT_THROW(aggregator->aggregate({salient, kGoldenSalient}, {}, {}, {}, forward), Error);
   forward.generator = at::make_generator<at::CPUGeneratorImpl>(3);
-  const at::Tensor dropped = aggregator->aggregate({salient, kSalient}, {}, {}, {}, forward);
-  EXPECT_FALSE(dropped.equal(aggregator->aggregate({salient, kSalient}, {}, {}, {}, {})));
+  const at::Tensor dropped = aggregator->aggregate({salient, kGoldenSalient}, {}, {}, {}, forward);
+  EXPECT_FALSE(dropped.equal(aggregator->aggregate({salient, kGoldenSalient}, {}, {}, {}, {})));
 }
 
 TEST(Attention, RefusesWhatItCannotGive) {
   const auto make = [](AggregatorOptions options, int64_t tasks = 3) {
-    return [=] { make_aggregator(options, kWidth, tasks, at::kFloat, 1); };
+    return [=] { make_aggregator(options, kGoldenWidth, tasks, at::kFloat, 1); };
   };
   AggregatorOptions options = small("dual_attention");
   options.tokens = 2;

@@ -10,12 +10,18 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/parameters.h"
 #include "model/weights.h"
 #include "support/test_data.h"
 
 namespace dbps::model {
+
+// The bags that aggregators are tried on: rows of this width, three bags by their offsets.
+inline constexpr int64_t kGoldenWidth = 16;
+inline const std::vector<int64_t> kGoldenSalient = {0, 5, 7, 13};
+inline const std::vector<int64_t> kGoldenSubSalient = {0, 7, 7, 11};
 
 // Uniform in [-1, 1), fp64.
 inline at::Tensor noise(std::string_view name, at::IntArrayRef shape) {

@@ -15,16 +15,12 @@ namespace {
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-constexpr int64_t kWidth = 16;
-const std::vector<int64_t> kSalient = {0, 5, 7, 13};
-const std::vector<int64_t> kSubSalient = {0, 7, 7, 11};
-
 std::unique_ptr<Aggregator> make(const std::string& kind, at::ScalarType type = at::kDouble,
                                  int64_t tasks = 2) {
   AggregatorOptions options;
   options.kind = kind;
   options.gated_attention.width = 6;
-  return make_aggregator(options, kWidth, tasks, type, 1);
+  return make_aggregator(options, kGoldenWidth, tasks, type, 1);
 }
 
 TEST(GatedAttention, TokensAndGradients) {
@@ -33,10 +29,11 @@ TEST(GatedAttention, TokensAndGradients) {
     for (const auto& [type, tolerance] : {std::pair{at::kDouble, 1e-12}, {at::kFloat, 1e-5}}) {
       const auto aggregator = make("gated_attention", type);
       fill(aggregator->parameters());
-      at::Tensor salient = (noise("salient", {13, kWidth}) * 2).to(type).requires_grad_();
-      at::Tensor rest = (noise("sub_salient", {11, kWidth}) * 2).to(type).requires_grad_();
-      const Ragged sub_salient = name == "gated" ? Ragged{} : Ragged{rest, kSubSalient};
-      const at::Tensor tokens = aggregator->aggregate({salient, kSalient}, sub_salient, {}, {}, {});
+      at::Tensor salient = (noise("salient", {13, kGoldenWidth}) * 2).to(type).requires_grad_();
+      at::Tensor rest = (noise("sub_salient", {11, kGoldenWidth}) * 2).to(type).requires_grad_();
+      const Ragged sub_salient = name == "gated" ? Ragged{} : Ragged{rest, kGoldenSubSalient};
+      const at::Tensor tokens =
+          aggregator->aggregate({salient, kGoldenSalient}, sub_salient, {}, {}, {});
       expect_close(tokens, golden.at(name + ".tokens"), tolerance, name);
       (tokens * noise("loss", tokens.sizes()).to(type)).sum().backward();
       EXPECT_FALSE(rest.grad().defined()) << "nothing flows into the sub-salient rows";
@@ -51,7 +48,7 @@ TEST(GatedAttention, TokensAndGradients) {
 
 TEST(GatedAttention, PoolsByTheSoftmaxOfItsScanLogits) {
   const auto aggregator = make("gated_attention");
-  const at::Tensor rows = noise("salient", {13, kWidth});
+  const at::Tensor rows = noise("salient", {13, kGoldenWidth});
   const at::Tensor weights = aggregator->scan_logits(rows, {}).softmax(0);  // one bag of them all
   EXPECT_FALSE(weights.requires_grad());
   expect_close(weights.t().matmul(rows), aggregator->aggregate({rows, {0, 13}}, {}, {}, {}, {})[0],
@@ -60,8 +57,8 @@ TEST(GatedAttention, PoolsByTheSoftmaxOfItsScanLogits) {
 
 TEST(Mean, IsOneTokenAndGivesNoScores) {
   const auto aggregator = make("mean");
-  const at::Tensor salient = noise("salient", {13, kWidth}) * 2;
-  expect_close(aggregator->aggregate({salient, kSalient}, {}, {}, {}, {}),
+  const at::Tensor salient = noise("salient", {13, kGoldenWidth}) * 2;
+  expect_close(aggregator->aggregate({salient, kGoldenSalient}, {}, {}, {}, {}),
                read_golden("mil").at("mean.tokens"), 1e-14, "mean");
   EXPECT_TRUE(aggregator->parameters().parameters().empty());
   EXPECT_THAT([&] { aggregator->scan_logits(salient, {}); },
@@ -90,7 +87,7 @@ TEST(TopMil, LossesPredictionsAndConfidences) {
   for (int64_t task = 0; task < 2; ++task) {
     at::Tensor patches = (noise("logits", {13, 4}) * 3).requires_grad_();
     const auto rows = [&] {
-      return heads.logits(aggregator->aggregate({patches, kSalient}, {}, {}, {}, {}), task);
+      return heads.logits(aggregator->aggregate({patches, kGoldenSalient}, {}, {}, {}, {}), task);
     };
     const auto expect = [&](const at::Tensor& got, const std::string& name) {
       expect_close(got, golden.at(name), 1e-12, name);
@@ -99,10 +96,10 @@ TEST(TopMil, LossesPredictionsAndConfidences) {
       expect_close(patches.grad(), golden.at(name + ".gradient"), 1e-12, name + " gradient");
     };
     const std::string name = "top." + tasks[task].name;
-    const TaskLabels labels = {repeat_for_rows(targets[task], kSalient),
-                               repeat_for_rows(at::ones({3}, at::kDouble), kSalient)};
-    expect(bag_means({heads.losses(rows(), labels, task, 0), kSalient}), name + ".loss");
-    expect(heads.pool(rows(), kSalient, task), name + ".pooled");
+    const TaskLabels labels = {repeat_for_rows(targets[task], kGoldenSalient),
+                               repeat_for_rows(at::ones({3}, at::kDouble), kGoldenSalient)};
+    expect(bag_means({heads.losses(rows(), labels, task, 0), kGoldenSalient}), name + ".loss");
+    expect(heads.pool(rows(), kGoldenSalient, task), name + ".pooled");
     expect_close(heads.confidences(patches.unsqueeze(1)).select(1, task),
                  golden.at(name + ".confidence"), 1e-12, name);
   }

@@ -52,6 +52,19 @@ class Selection(ModelTest):
         (33, 7, 0, 5),
     )
 
+    def compare_scans(self, cases, expected):
+        """The probe's scan of given logits, step by step, with the reference's."""
+        found = self.probe("scan_logits", cases)
+        for case in cases:
+            with self.subTest(case.name):
+                compare_steps(
+                    8,
+                    case.name,
+                    found[case.name]["salient"],
+                    found[case.name]["sub_salient"],
+                    expected[case.name],
+                )
+
     def test_08_rules_on_given_logits(self):
         cases, expected = [], {}
         for seed, rule, (n, m, s, step) in itertools.product(SEEDS, RULES, self.SIZES):
@@ -67,16 +80,7 @@ class Selection(ModelTest):
                     Case(name, {"config": setting.config()}, {"logits": logits, "places": places})
                 )
                 expected[name] = reference.scan(logits, m, s, step, rule, places)
-        found = self.probe("scan_logits", cases)
-        for case in cases:
-            with self.subTest(case.name):
-                compare_steps(
-                    8,
-                    case.name,
-                    found[case.name]["salient"],
-                    found[case.name]["sub_salient"],
-                    expected[case.name],
-                )
+        self.compare_scans(cases, expected)
 
     def test_08_ties(self):
         """Equal logits: the earlier in the scan order, or under `global` the lower place."""
@@ -91,16 +95,7 @@ class Selection(ModelTest):
             expected[name] = reference.scan(logits, 5, 8, 6, rule, places)
             for step in expected[name]:  # nothing is excused
                 step.salient_gap = step.sub_salient_gap = float("inf")
-        found = self.probe("scan_logits", cases)
-        for case in cases:
-            with self.subTest(case.name):
-                compare_steps(
-                    8,
-                    case.name,
-                    found[case.name]["salient"],
-                    found[case.name]["sub_salient"],
-                    expected[case.name],
-                )
+        self.compare_scans(cases, expected)
 
     def test_08_pictures(self):
         """Through the encoder, with dropped patches, in training and with M' of evaluation."""
