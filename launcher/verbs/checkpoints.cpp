@@ -54,8 +54,9 @@ void run(const std::string& folder, const Context& context) {
   const auto damaged = std::count_if(listings.begin(), listings.end(),
                                      [](const auto& listing) { return !listing.damage.empty(); });
   if (damaged > 0) {
-    throw DataError(
-        fmt::format("{} of {} checkpoints of {} are damaged", damaged, listings.size(), folder));
+    throw DataError(fmt::format("damaged: {} of {} of {}", damaged,
+                                counted(static_cast<int64_t>(listings.size()), "checkpoint"),
+                                folder));
   }
 }
 

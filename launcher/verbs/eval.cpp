@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "launcher/verb.h"
 #include "launcher/verbs/verbs.h"
 #include "training/evaluation.h"
@@ -46,7 +47,8 @@ void print_result(const config::Config& config, const training::Evaluation& eval
     fmt::print("{}\n", result.dump());
     return;
   }
-  fmt::print("{} pictures of {}, loss {:.4f}\n", evaluation.predictions.size(), split,
+  fmt::print("{} of {}, loss {:.4f}\n",
+             counted(static_cast<int64_t>(evaluation.predictions.size()), "picture"), split,
              evaluation.loss);
   for (size_t i = 0; i < config.tasks.size(); ++i) {
     for (const auto& [metric, value] : evaluation.tasks[i].metrics) {

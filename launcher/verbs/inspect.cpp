@@ -108,17 +108,18 @@ void print_content(const json& store) {
   const std::string name = store["store"].get<std::string>();
   const std::string bytes = format_bytes(store["bytes"].get<double>());
   if (store.contains("vectors")) {
-    fmt::print("{}: {} bags of features, {} in {} shards, {} x {}\n", name, store["bags"].dump(),
-               bytes, store["shards"].dump(), store["width"].dump(),
+    fmt::print("{}: {} of features, {} in {}, {} x {}\n", name,
+               counted(store["bags"].get<int64_t>(), "bag"), bytes,
+               counted(store["shards"].get<int64_t>(), "shard"), store["width"].dump(),
                store["type"].get<std::string>());
     if (store["vectors"].is_null()) return;
     fmt::print("vectors {} to {} a bag, median {}\n", store["vectors"]["min"].dump(),
                store["vectors"]["max"].dump(), store["vectors"]["median"].dump());
     return;
   }
-  fmt::print("{}: {} {}, {} in {} shards, codec {}\n", name, store["bags"].dump(),
-             store["kind"].get<std::string>(), bytes, store["shards"].dump(),
-             store["codec"].get<std::string>());
+  fmt::print("{}: {} of {}, {} in {}, codec {}\n", name,
+             counted(store["bags"].get<int64_t>(), "bag"), store["kind"].get<std::string>(), bytes,
+             counted(store["shards"].get<int64_t>(), "shard"), store["codec"].get<std::string>());
   for (const char* side : {"width", "height"}) {
     if (store[side].is_null()) continue;
     fmt::print("{:7} {} to {} pixels, median {}\n", side, store[side]["min"].dump(),

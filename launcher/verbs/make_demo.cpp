@@ -124,7 +124,7 @@ void run(Arguments& arguments, const Context& context) {
                            .dump());
     return;
   }
-  fmt::print("{} pictures, {}, in {} and in the store {}\n", summary.kept,
+  fmt::print("{}, {}, in {} and in the store {}\n", counted(summary.kept, "picture"),
              format_bytes(static_cast<double>(summary.stored_bytes)), pictures.string(),
              store.string());
 }

@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/text.h"
 #include "data/loader.h"
 #include "data/vectors.h"
 #include "image/codec.h"
@@ -222,8 +223,8 @@ void run_predict(const Options& options, Context& context) {
     progress.update(end, count, "pictures");
   }
   if (failed > 0) {
-    throw DataError(fmt::format(
-        "{} of {} pictures could not be predicted; their lines hold the error", failed, count));
+    throw DataError(fmt::format("{} of {} could not be predicted; their lines hold the error",
+                                failed, counted(count, "picture")));
   }
 }
 

@@ -53,7 +53,8 @@ void print(const store::Verification& verification) {
                  damage.source);
     }
   }
-  fmt::print("{} shards, {} bags, {}: {}\n", verification.shards, verification.bags,
+  fmt::print("{}, {}, {}: {}\n", counted(verification.shards, "shard"),
+             counted(verification.bags, "bag"),
              format_bytes(static_cast<double>(verification.bytes)),
              verification.damages.empty() ? "every checksum holds" : "damaged");
 }
@@ -77,9 +78,9 @@ void run(const Arguments& arguments, const Context& context) {
     print(verification);
   }
   if (!verification.damages.empty()) {
-    throw DataError(
-        fmt::format("{} is damaged in {} places: run the same `dbps ingest SOURCE {}` again",
-                    arguments.store, verification.damages.size(), arguments.store));
+    throw DataError(fmt::format(
+        "{} is damaged in {}: run the same `dbps ingest SOURCE {}` again", arguments.store,
+        counted(static_cast<int64_t>(verification.damages.size()), "place"), arguments.store));
   }
 }
 

@@ -14,6 +14,9 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 // "a, b and c"; at most `most` of them, then "and 12 more".
 std::string join_words(const std::vector<std::string>& words, size_t most = 10);
 
+// "1 picture", "2 pictures"; `plural` where it is not the word with an s.
+std::string counted(int64_t count, std::string_view word, std::string_view plural = {});
+
 std::string format_bytes(double bytes);      // "1.2 GB" (powers of 1000)
 std::string format_seconds(double seconds);  // "1 h 02 min", "3 min 20 s", "4.2 s"
 

@@ -242,8 +242,8 @@ std::optional<Loaded> Manager::load_latest() {
                     (folder / "latest").string(), pointed_to(folder / "latest")));
   }
   if (!loaded && !damaged.empty()) {
-    throw DataError(fmt::format("none of the {} checkpoints in {} is whole ({})", damaged.size(),
-                                folder.string(), why));
+    throw DataError(
+        fmt::format("none of the checkpoints in {} is whole ({})", folder.string(), why));
   }
   for (const fs::path& checkpoint : damaged) {
     log::warning("{} is set aside, {} is used", checkpoint.string(),

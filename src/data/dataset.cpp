@@ -198,16 +198,19 @@ Dataset::Dataset(const DataOptions& options, std::vector<TaskColumn> tasks)
   pictures_ = labelled_pictures(join, tasks_, all, options.split.empty());
   const size_t num_labelled = pictures_.size();
   if (join.without_picture() > 0 || num_labelled < num_stored) {
-    log::warning("{} pictures without a label are left out; {} labels are without a picture",
-                 num_stored - num_labelled, join.without_picture());
+    log::warning("left out: {} without a label, {} without a picture",
+                 counted(static_cast<int64_t>(num_stored - num_labelled), "picture"),
+                 counted(join.without_picture(), "label"));
   }
 
   if (!options.split.empty()) {
     const std::vector<bool> named = read_splits(options.split, options.fold, pictures_);
     pictures_ = only_named(std::move(pictures_), named);
     if (pictures_.size() < num_labelled) {
-      log::warning("{} labelled pictures are left out: {} does not name them",
-                   num_labelled - pictures_.size(), options.split);
+      log::warning(
+          "left out: {} that {} does not name",
+          counted(static_cast<int64_t>(num_labelled - pictures_.size()), "labelled picture"),
+          options.split);
     }
   }
   if (!has_split(pictures_, Split::kValidation) && options.fraction_validation > 0) {
@@ -215,9 +218,9 @@ Dataset::Dataset(const DataOptions& options, std::vector<TaskColumn> tasks)
   }
   if (!has_split(pictures_, Split::kTrain)) {
     throw DataError(
-        fmt::format("no training pictures: {} pictures are labelled, but {} puts none of them in "
-                    "the split train",
-                    num_labelled, options.split.empty() ? "the labels CSV" : options.split));
+        fmt::format("no training pictures: {} with a label, but {} puts none in the split train",
+                    counted(static_cast<int64_t>(num_labelled), "picture"),
+                    options.split.empty() ? "the labels CSV" : options.split));
   }
   for (size_t i = 0; i < pictures_.size(); ++i) {
     of_split_[static_cast<int>(pictures_[i].split)].push_back(static_cast<int64_t>(i));

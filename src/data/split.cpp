@@ -146,8 +146,8 @@ std::vector<bool> read_splits(const std::filesystem::path& path, int64_t fold,
   }
   columns.check_fold();
   if (unknown > 0) {
-    log::warning("{}: {} of {} rows name no labelled picture", path.string(), unknown,
-                 table.rows.size());
+    log::warning("{}: {} of {} without a labelled picture", path.string(), unknown,
+                 counted(static_cast<int64_t>(table.rows.size()), "row"));
   }
   std::vector<bool> named(pictures.size());
   std::transform(line_of.begin(), line_of.end(), named.begin(), [](int line) { return line != 0; });

@@ -127,14 +127,15 @@ void resolve_micro_batches(config::Config& config, const distributed::World& wor
   if (micro_batches > config.training.batch_size_global) {
     throw ConfigError(fmt::format(
         "training.batch_size_global = {} gives {} micro-batches less than a picture each: start at "
-        "most {} ranks, or raise the batch size",
-        config.training.batch_size_global, micro_batches, config.training.batch_size_global));
+        "most {}, or raise the batch size",
+        config.training.batch_size_global, micro_batches,
+        counted(config.training.batch_size_global, "rank")));
   }
   if (micro_batches >= world.world_size()) return;
-  throw ConfigError(fmt::format(
-      "training.micro_batches = {} cannot keep {} ranks busy: start at most {} ranks, or set "
-      "training.micro_batches to a multiple of the ranks (it is part of the result)",
-      micro_batches, world.world_size(), micro_batches));
+  throw ConfigError(
+      fmt::format("training.micro_batches = {} cannot keep {} ranks busy: start at most {}, or set "
+                  "training.micro_batches to a multiple of the ranks (it is part of the result)",
+                  micro_batches, world.world_size(), counted(micro_batches, "rank")));
 }
 
 void match_store(config::Config& config, const data::Dataset& dataset) {
@@ -164,14 +165,15 @@ config::Config resolve_data(config::Config config, const data::Dataset& dataset)
     model::TaskOptions& task = config.tasks[i];
     if (task.num_classes > 0 &&
         task.num_classes != static_cast<int64_t>(dataset.tasks()[i].classes.size())) {
-      throw ConfigError(fmt::format("task.{}.classes = {}, but the labels hold {} classes",
-                                    task.name, task.num_classes,
-                                    dataset.tasks()[i].classes.size()));
+      throw ConfigError(fmt::format(
+          "task.{}.classes = {}, but the labels hold {}", task.name, task.num_classes,
+          counted(static_cast<int64_t>(dataset.tasks()[i].classes.size()), "class", "classes")));
     }
     task.classes = dataset.tasks()[i].classes;
     if (!task.class_weights.empty() && task.class_weights.size() != task.classes.size()) {
-      throw ConfigError(fmt::format("task.{}.class_weights has {} values for {} classes", task.name,
-                                    task.class_weights.size(), task.classes.size()));
+      throw ConfigError(fmt::format(
+          "task.{}.class_weights has {} for {} classes", task.name,
+          counted(static_cast<int64_t>(task.class_weights.size()), "number"), task.classes.size()));
     }
   }
   if (config.data.patch_stride == 0) config.data.patch_stride = config.data.patch_size;

@@ -114,9 +114,9 @@ bool is_finished(const Earlier& earlier, const config::Config& config, const Run
   if (state.finished && (state.patience_spent || epochs == state.evaluated_epochs)) {
     if (first_rank) {
       log::info(
-          "{} is finished ({} epochs{}, best {} {:.4f} at epoch {}); --fresh starts another. "
+          "{} is finished ({}{}, best {} {:.4f} at epoch {}); --fresh starts another. "
           "Report: {}",
-          folder.path.string(), state.evaluated_epochs,
+          folder.path.string(), counted(state.evaluated_epochs, "epoch"),
           state.patience_spent ? ", by validation.patience_epochs" : "", config.validation.monitor,
           state.best.value, state.best.epoch, folder.report().string());
     }
@@ -192,8 +192,8 @@ void run_session(const TrainRequest& request, const Session& session, Earlier& e
                                                : fmt::format("best {} {:.4f} (epoch {}); ",
                                                              session.config.validation.monitor,
                                                              state.best.value, state.best.epoch);
-  log::info("done: {} steps in {}; {}report: {}", state.step, format_seconds(state.seconds), best,
-            folder.report().string());
+  log::info("done: {} in {}; {}report: {}", counted(state.step, "step"),
+            format_seconds(state.seconds), best, folder.report().string());
 }
 
 }  // namespace

@@ -129,6 +129,9 @@ TEST(Text, Nearest) {
   EXPECT_EQ(nearest("zzz", {"learning_rate", "weight_decay"}), "");
   EXPECT_EQ(join_words({"a", "b", "c"}), "a, b and c");
   EXPECT_EQ(join_words({"a", "b", "c"}, 2), "a, b and 1 more");
+  EXPECT_EQ(counted(1, "picture"), "1 picture");
+  EXPECT_EQ(counted(0, "picture"), "0 pictures");
+  EXPECT_EQ(counted(2, "patch", "patches"), "2 patches");
 }
 
 TEST(Safetensors, RoundTripAndRefusals) {
