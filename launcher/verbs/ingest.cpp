@@ -70,10 +70,26 @@ void check_feature_options(const Arguments& arguments) {
 void add_file(ingest::SourceList& sources, const std::string& file) {
   if (file.empty()) return;
   const int64_t unknown = ingest::add_columns(sources, read_csv(file));
-  if (unknown > 0) log::warning("{}: {} rows name no picture of the source", file, unknown);
+  if (unknown > 0) {
+    log::warning("{}: {} without a picture of the source", file, counted(unknown, "row"));
+  }
 }
 
-nlohmann::json to_json(const ingest::Summary& summary) {
+// A store would be walked, and its files taken, when the same folder is ingested again.
+void refuse_store_inside(const Arguments& arguments) {
+  if (!fs::is_directory(arguments.source)) return;
+  const fs::path source = fs::canonical(arguments.source);
+  for (fs::path store = fs::weakly_canonical(arguments.store);; store = store.parent_path()) {
+    if (store == source) {
+      throw ConfigError(fmt::format(
+          "the store {} lies in {}, the folder of its sources: give it a folder of its own",
+          arguments.store, arguments.source));
+    }
+    if (store == store.parent_path()) return;
+  }
+}
+
+nlohmann::json to_json(const ingest::Summary& summary, const ingest::SourceList& sources) {
   nlohmann::json failed = nlohmann::json::array();
   for (const ingest::FailedSource& source : summary.failed) {
     failed.push_back(
@@ -82,6 +98,7 @@ nlohmann::json to_json(const ingest::Summary& summary) {
   return {{"kept", summary.kept},
           {"skipped", summary.skipped},
           {"failed", failed},
+          {"passed_over", sources.passed_over},
           {"source_bytes", summary.source_bytes},
           {"stored_bytes", summary.stored_bytes},
           {"modes", summary.modes},
@@ -89,19 +106,20 @@ nlohmann::json to_json(const ingest::Summary& summary) {
           {"seconds", summary.seconds}};
 }
 
-void print(const ingest::Summary& summary, const std::string& store, const char* things) {
+void print(const ingest::Summary& summary, const std::string& store, const std::string& thing) {
   constexpr size_t kShown = 10;
   for (size_t i = 0; i < std::min(kShown, summary.failed.size()); ++i) {
     log::warning("left out: {}", summary.failed[i].reason);
   }
-  fmt::print("{}: {} new {}, {} read, {} stored, in {} ({:.0f} {}/s)\n", store, summary.kept,
-             things, format_bytes(static_cast<double>(summary.source_bytes)),
+  fmt::print("{}: {}, {} read, {} stored, in {} ({:.0f} {}s/s)\n", store,
+             counted(summary.kept, "new " + thing),
+             format_bytes(static_cast<double>(summary.source_bytes)),
              format_bytes(static_cast<double>(summary.stored_bytes)),
              format_seconds(summary.seconds),
-             static_cast<double>(summary.kept) / std::max(summary.seconds, 1e-3), things);
+             static_cast<double>(summary.kept) / std::max(summary.seconds, 1e-3), thing);
   for (const auto& [mode, count] : summary.modes) fmt::print("  {} of them: {}\n", count, mode);
   if (summary.labels_added > 0) {
-    fmt::print("labels.csv: {} rows added\n", summary.labels_added);
+    fmt::print("labels.csv: {} added\n", counted(summary.labels_added, "row"));
   }
   fmt::print("kept {}, skipped {} (in the store already), failed {}{}\n", summary.kept,
              summary.skipped, summary.failed.size(),
@@ -116,21 +134,27 @@ void run(Arguments& arguments, const Context& context) {
   arguments.options.codec = store::codec_of(arguments.codec);
   const bool vectors = arguments.options.kind == store::Kind::kFeatures;
   if (vectors) check_feature_options(arguments);
-  const char* things = vectors ? "bags" : "pictures";
+  const std::string thing = vectors ? "bag" : "picture";
   ingest::settings_of(arguments.options);
   if (arguments.resume && !fs::exists(arguments.store)) {
     throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
   }
+  refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
   add_file(sources, arguments.labels);
   add_file(sources, arguments.split);
-  log::info("{} {} in {}", sources.pictures.size(), things, arguments.source);
+  const auto count = static_cast<int64_t>(sources.pictures.size());
+  log::info("{} in {}", counted(count, thing), arguments.source);
+  if (!sources.passed_over.empty()) {
+    log::warning("passed over, as of a format that is not read: {}",
+                 ingest::passed_over_text(sources.passed_over));
+  }
   ingest::Summary summary;
   {
     dbps::Progress line("ingest", !context.quiet);
     summary = ingest::ingest(
         sources, arguments.store, arguments.options, [&](const ingest::Progress& progress) {
-          line.update(fmt::format("{} of {} {}, {}/s", progress.done, progress.total, things,
+          line.update(fmt::format("{} of {}, {}/s", progress.done, counted(progress.total, thing),
                                   format_bytes(static_cast<double>(progress.source_bytes) /
                                                std::max(progress.seconds, 1e-3))),
                       static_cast<double>(progress.done) / static_cast<double>(progress.total));
@@ -139,17 +163,18 @@ void run(Arguments& arguments, const Context& context) {
   if (context.json) {
     // A name that is not UTF-8 is one of the reasons to be left out.
     constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
-    fmt::print("{}\n", to_json(summary).dump(-1, ' ', false, kReplace));
+    fmt::print("{}\n", to_json(summary, sources).dump(-1, ' ', false, kReplace));
   } else {
-    print(summary, arguments.store, things);
+    print(summary, arguments.store, thing);
   }
   if (summary.kept + summary.skipped == 0) {
-    throw DataError(fmt::format("none of the {} of {} could be kept; reasons in {}/failed.csv",
-                                things, arguments.source, arguments.store));
+    throw DataError(fmt::format("none of the {}s of {} could be kept; reasons in {}/failed.csv",
+                                thing, arguments.source, arguments.store));
   }
   if (arguments.strict && !summary.failed.empty()) {
-    throw DataError(fmt::format("--strict: {} {} failed; reasons in {}/failed.csv",
-                                summary.failed.size(), things, arguments.store));
+    throw DataError(fmt::format("--strict: {} failed; reasons in {}/failed.csv",
+                                counted(static_cast<int64_t>(summary.failed.size()), thing),
+                                arguments.store));
   }
 }
 

@@ -39,8 +39,21 @@ const char* what_is_read(store::Kind kind) {
                                         : "picture (.jpg .jpeg .png .tif .tiff)";
 }
 
+// Of pictures, in formats that are not read.
+const Extensions& other_pictures() {
+  static const Extensions kOthers = {".avif", ".bmp", ".dcm", ".gif", ".heic", ".jp2",
+                                     ".jxl",  ".pgm", ".ppm", ".tga", ".webp"};
+  return kOthers;
+}
+
+bool is_one_of(const Extensions& extensions, const fs::path& path) {
+  const std::string extension = to_lower(path.extension().string());
+  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+}
+
 // Paths of pictures below a folder, relative to it, in order.
-std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind) {
+std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
+                                     std::map<std::string, int64_t>& passed_over) {
   std::vector<fs::path> found;
   std::error_code error;
   fs::recursive_directory_iterator entries(folder, fs::directory_options::follow_directory_symlink,
@@ -48,8 +61,12 @@ std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind) {
   for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
     const bool hidden = entries->path().filename().string().starts_with(".");
     if (hidden && entries->is_directory()) entries.disable_recursion_pending();
-    if (hidden || !has_source_extension(entries->path(), kind) || entries->is_directory()) continue;
-    found.push_back(entries->path().lexically_relative(folder));
+    if (hidden || entries->is_directory()) continue;
+    if (has_source_extension(entries->path(), kind)) {
+      found.push_back(entries->path().lexically_relative(folder));
+    } else if (kind == store::Kind::kImages && is_one_of(other_pictures(), entries->path())) {
+      ++passed_over[to_lower(entries->path().extension().string())];
+    }
   }
   if (error) {
     throw ConfigError(
@@ -71,15 +88,17 @@ void set_ids(const std::vector<fs::path>& relative, std::vector<SourcePicture>& 
 }
 
 SourceList list_folder(const fs::path& folder, store::Kind kind) {
-  const std::vector<fs::path> relative = pictures_below(folder, kind);
+  SourceList list;
+  const std::vector<fs::path> relative = pictures_below(folder, kind, list.passed_over);
   if (relative.empty()) {
-    throw ConfigError(fmt::format("{} holds no {}", folder.string(), what_is_read(kind)));
+    const std::string others = passed_over_text(list.passed_over);
+    throw ConfigError(fmt::format("{} holds no {}{}", folder.string(), what_is_read(kind),
+                                  others.empty() ? "" : ", but " + others));
   }
   const auto in_split = [](const fs::path& path) {
     return path.has_parent_path() && !split_of_folder(path.begin()->string()).empty();
   };
   const bool splits = std::all_of(relative.begin(), relative.end(), in_split);
-  SourceList list;
   list.columns = {"label"};
   if (splits) list.columns.push_back("split");
   for (const fs::path& path : relative) {
@@ -175,9 +194,7 @@ store::Source describe_source(const fs::path& path) {
 }
 
 bool has_source_extension(const fs::path& path, store::Kind kind) {
-  const Extensions& extensions = extensions_of(kind);
-  const std::string extension = to_lower(path.extension().string());
-  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+  return is_one_of(extensions_of(kind), path);
 }
 
 std::string without_source_extension(const std::string& path) {
@@ -219,6 +236,14 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
   std::sort(list.pictures.begin(), list.pictures.end(),
             [](const SourcePicture& a, const SourcePicture& b) { return a.id < b.id; });
   return list;
+}
+
+std::string passed_over_text(const std::map<std::string, int64_t>& passed_over) {
+  std::vector<std::string> words;
+  for (const auto& [extension, count] : passed_over) {
+    words.push_back(fmt::format("{} {}", count, extension));
+  }
+  return join_words(words);
 }
 
 int64_t add_columns(SourceList& list, const CsvTable& table) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,8 @@ struct SourcePicture {
 struct SourceList {
   std::vector<std::string> columns;     // of labels.csv beside the id: "label", "split", ...
   std::vector<SourcePicture> pictures;  // in id order
+  // Of a folder: files that look like pictures of a format that is not read, by extension.
+  std::map<std::string, int64_t> passed_over = {};
 
   // The place of a column, made with empty values when it is not there.
   size_t column(const std::string& name);
@@ -35,6 +39,8 @@ struct SourceList {
 // a CSV that is wrong; two rows with one id are named with both lines.
 SourceList find_sources(const std::filesystem::path& source,
                         store::Kind kind = store::Kind::kImages);
+// "2 .bmp and 1 .webp" of SourceList::passed_over.
+std::string passed_over_text(const std::map<std::string, int64_t>& passed_over);
 
 // Takes the columns of a CSV that names pictures by `id`, `slide_id` or `path` (extension
 // optional): they replace columns of the same name. Returns how many of its rows name no picture of

@@ -317,6 +317,19 @@ TEST_F(IngestTest, KilledAndFinished) {
   EXPECT_EQ(store::Reader(store_).fingerprint(), fingerprint);
 }
 
+TEST_F(IngestTest, OtherPicturesArePassedOverAndCounted) {
+  add_picture("cat/a.png");
+  for (const char* name : {"cat/b.bmp", "cat/c.BMP", "dog/d.webp", "notes.txt", ".hidden/e.gif"}) {
+    write(source_ / name, std::string("x"));
+  }
+  const SourceList list = find_sources(source_);
+  EXPECT_EQ(list.pictures.size(), 1u);
+  EXPECT_EQ(passed_over_text(list.passed_over), "2 .bmp and 1 .webp");
+  fs::remove(source_ / "cat/a.png");
+  EXPECT_THAT([&] { find_sources(source_); },
+              testing::ThrowsMessage<ConfigError>(HasSubstr("but 2 .bmp and 1 .webp")));
+}
+
 TEST_F(IngestTest, NoSourceIsAConfigError) {
   EXPECT_THROW(find_sources(source_), ConfigError);
   fs::create_directories(source_);
