@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "config/schema.h"
 
 namespace dbps::config {
@@ -17,12 +18,14 @@ using Where = std::function<std::string(const std::string& key)>;
 
 void check_pictures(const Config& config, const Where& where) {
   const data::DataOptions& data = config.data;
+  const selection::Method method = selection::method_of(config.selection);
   if (data.store.empty()) refuse(where, "data.store", "is missing: the folder of a store");
   if (model::reads_vectors(config.encoder)) {
-    if (config.selection.method != "whole") return;
+    if (!method.takes_whole_picture) return;
     refuse(where, "selection.method",
-           "= \"whole\" takes a picture whole, and encoder.kind = \"features\" has none: give "
-           "\"all\" for every vector");
+           fmt::format("= \"{}\" takes a picture whole, and encoder.kind = \"features\" has none: "
+                       "give \"all\" for every vector",
+                       method.name));
   }
   if (!data.mean.empty() && data.mean.size() != static_cast<size_t>(config.encoder.channels)) {
     refuse(where, "data.mean",
@@ -43,16 +46,16 @@ void check_pictures(const Config& config, const Where& where) {
   if (data.resize == data::Resize::kLongest && longest == 0) {
     refuse(where, "data.height", "or data.width must be at least 1 with data.resize = \"longest\"");
   }
-  if (config.selection.method == "whole") {
+  if (method.takes_whole_picture) {
     if (data.patch_size == 0) return;
     refuse(where, "data.patch_size",
-           fmt::format("= {} must be 0 with selection.method = \"whole\", which cuts no patches",
-                       data.patch_size));
+           fmt::format("= {} must be 0 with selection.method = \"{}\", which cuts no patches",
+                       data.patch_size, method.name));
   }
   if (data.patch_size == 0) {
     refuse(where, "data.patch_size",
            fmt::format("must be a whole number from 1 on with selection.method = \"{}\"",
-                       config.selection.method));
+                       method.name));
   }
   const bool exact = data.resize == data::Resize::kExact;
   if (exact && (data.patch_size > data.height || data.patch_size > data.width)) {
@@ -86,20 +89,23 @@ void check_erasing(const Config& config, const Where& where) {
     refuse(where, "augment.erase",
            "needs pixels: with encoder.kind = \"features\" leave vectors out by drop.ratio");
   }
-  if (erase == data::Erase::kPatches && config.selection.method == "whole") {
+  const selection::Method method = selection::method_of(config.selection);
+  if (erase == data::Erase::kPatches && method.takes_whole_picture) {
     refuse(where, "augment.erase",
-           "= \"patches\" needs patches: with selection.method = \"whole\" use \"random\"");
+           fmt::format("= \"patches\" needs patches: with selection.method = \"{}\" use \"random\"",
+                       method.name));
   }
 }
 
 void check_selection(const Config& config, const Where& where) {
   const selection::SelectionOptions& selection = config.selection;
-  if (!selection::keeps_every_patch(selection) && selection.salient == 0) {
+  const selection::Method method = selection::method_of(selection);
+  if (!method.keeps_every_patch && selection.salient == 0) {
     refuse(where, "selection.salient",
            fmt::format("(M) must be a whole number from 1 on with selection.method = \"{}\"",
                        selection.method));
   }
-  if (selection.method != "dbps" && selection.sub_salient > 0) {
+  if (!method.keeps_sub_salient && selection.sub_salient > 0) {
     refuse(where, "selection.sub_salient",
            fmt::format(
                "(S) = {} must be 0 with selection.method = \"{}\", which keeps no second buffer",
@@ -107,16 +113,22 @@ void check_selection(const Config& config, const Where& where) {
   }
 }
 
+std::string methods_without_scan() {
+  std::vector<std::string> names;
+  for (const selection::Method& method : selection::kMethods) {
+    if (!method.scans) names.push_back(fmt::format("\"{}\"", method.name));
+  }
+  return join_words(names);
+}
+
 // What a kind of aggregator asks of the selection, and does not do.
 void check_aggregator(const Config& config, const Where& where) {
   const std::string& kind = config.aggregator.kind;
-  const std::string& method = config.selection.method;
-  const bool scans = method == "dbps" || method == "ips";
-  if (kind == "mean" && scans) {
+  if (kind == "mean" && selection::method_of(config.selection).scans) {
     refuse(where, "aggregator.kind",
-           fmt::format("= \"mean\" gives no scores, which selection.method = \"{}\" ranks by: use "
-                       "\"random\", \"all\" or \"whole\"",
-                       method));
+           fmt::format("= \"mean\" gives no scores, which selection.method = \"{}\" ranks by; {} "
+                       "need none",
+                       config.selection.method, methods_without_scan()));
   }
   if (kind == "top_mil" && config.selection.sub_salient > 0) {
     refuse(where, "aggregator.kind",

@@ -5,6 +5,21 @@
 #include "config/schema_table.h"
 
 namespace dbps::config {
+namespace {
+
+constexpr Kind kModelKinds[] = {
+    {"encoder", "resnet18", true, nullptr},
+    {"encoder", "resnet50", true, nullptr},
+    {"encoder", "tiny", true, nullptr},
+    {"encoder", "features", true, add_feature_encoder_keys},
+    {"aggregator", "dual_attention", true, nullptr},
+    {"aggregator", "cross_attention", true, nullptr},
+    {"aggregator", "gated_attention", true, add_gated_attention_keys},
+    {"aggregator", "mean", true, nullptr},
+    {"aggregator", "top_mil", true, nullptr},
+};
+
+}  // namespace
 
 std::string IntegerRange::text() const {
   if (high == std::numeric_limits<int64_t>::max())
@@ -89,22 +104,14 @@ const Key* find_key(const std::string& table, const std::string& name) {
 }
 
 const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> all = {
-      {"selection", "dbps", true, nullptr},
-      {"selection", "ips", true, nullptr},
-      {"selection", "random", true, nullptr},
-      {"selection", "all", true, nullptr},
-      {"selection", "whole", true, nullptr},
-      {"encoder", "resnet18", true, nullptr},
-      {"encoder", "resnet50", true, nullptr},
-      {"encoder", "tiny", true, nullptr},
-      {"encoder", "features", true, add_feature_encoder_keys},
-      {"aggregator", "dual_attention", true, nullptr},
-      {"aggregator", "cross_attention", true, nullptr},
-      {"aggregator", "gated_attention", true, add_gated_attention_keys},
-      {"aggregator", "mean", true, nullptr},
-      {"aggregator", "top_mil", true, nullptr},
-  };
+  static const std::vector<Kind> all = [] {
+    std::vector<Kind> kinds;
+    for (const selection::Method& method : selection::kMethods) {
+      kinds.push_back({"selection", method.name, true, nullptr});
+    }
+    kinds.insert(kinds.end(), std::begin(kModelKinds), std::end(kModelKinds));
+    return kinds;
+  }();
   return all;
 }
 

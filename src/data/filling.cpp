@@ -159,15 +159,7 @@ int64_t batch_bytes(const Dataset& dataset, const std::vector<int64_t>& pictures
                     const LoaderOptions& options) {
   int64_t bytes = 0;
   for (const int64_t picture : pictures) {
-    const int64_t kept = count_patches(dataset, picture, options).kept;
-    if (dataset.kind() == store::Kind::kFeatures) {
-      bytes += kept * dataset.feature_width() * static_cast<int64_t>(sizeof(float));
-      continue;
-    }
-    const Picture& entry = dataset.pictures()[picture];
-    const store::Bag& bag = dataset.store(entry.store).bag(entry.bag);
-    const Grid grid = make_grid(options.data, resized(options.data, {bag.width, bag.height}));
-    bytes += kept * grid.patch_width * grid.patch_height * options.channels;
+    bytes += count_patches(dataset, picture, options).bytes;
   }
   return bytes;
 }
@@ -218,11 +210,14 @@ PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOp
     return options.training ? kept_patches(options.drop.ratio, n, options.salient) : n;
   };
   if (dataset.kind() == store::Kind::kFeatures) {
-    return {bag.tile_count, kept(bag.tile_count), false};
+    const int64_t vector_bytes = dataset.feature_width() * static_cast<int64_t>(sizeof(float));
+    return {bag.tile_count, kept(bag.tile_count), false, kept(bag.tile_count) * vector_bytes};
   }
   const Size size = resized(options.data, {bag.width, bag.height});
-  const int64_t n = make_grid(options.data, size).size();
-  return {n, kept(n), std::min(size.width, size.height) < options.data.patch_size};
+  const Grid grid = make_grid(options.data, size);
+  const int64_t n = grid.size();
+  return {n, kept(n), std::min(size.width, size.height) < options.data.patch_size,
+          kept(n) * grid.patch_width * grid.patch_height * options.channels};
 }
 
 }  // namespace dbps::data

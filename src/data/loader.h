@@ -37,6 +37,7 @@ struct PatchCount {
   int64_t all = 0;
   int64_t kept = 0;
   bool padded = false;  // the picture is smaller than a patch, which black fills up
+  int64_t bytes = 0;    // of those kept, as the device gets them
 };
 PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options);
 

@@ -12,7 +12,6 @@ class DbpsSelector : public Selector {
   Selection select(const Bags& bags, const Scorer& scorer, const Request& request) const override {
     return scan(bags, scorer, request, options_.ranking, options_.shuffle);
   }
-  bool keeps_sub_salient() const override { return true; }
 
  private:
   SelectionOptions options_;

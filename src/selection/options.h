@@ -20,9 +20,29 @@ struct SelectionOptions {
   int64_t explore_epochs = 0;
 };
 
-// Whether the method chooses nothing, so that M means nothing to it.
-inline bool keeps_every_patch(const SelectionOptions& options) {
-  return options.method == "all" || options.method == "whole";
+// What a method is known to do before it is made. A new one: its file, a line here and one in
+// registry.cpp.
+struct Method {
+  const char* name = "";
+  bool scans = false;                // ranks all patches by the aggregator's scores
+  bool keeps_sub_salient = false;    // has a second buffer; without one S must be 0
+  bool keeps_every_patch = false;    // chooses nothing, so that M means nothing to it
+  bool takes_whole_picture = false;  // cuts no patches
+};
+inline constexpr Method kMethods[] = {
+    {.name = "dbps", .scans = true, .keeps_sub_salient = true},
+    {.name = "ips", .scans = true},
+    {.name = "random"},
+    {.name = "all", .keeps_every_patch = true},
+    {.name = "whole", .keeps_every_patch = true, .takes_whole_picture = true},
+};
+
+// One that does nothing when the name is not known, which the configuration has refused by then.
+inline Method method_of(const SelectionOptions& options) {
+  for (const Method& method : kMethods) {
+    if (options.method == method.name) return method;
+  }
+  return {};
 }
 
 }  // namespace dbps::selection

@@ -62,11 +62,10 @@ class Selector {
   virtual ~Selector() = default;
   virtual Selection select(const Bags& bags, const Scorer& scorer,
                            const Request& request) const = 0;
-  // "dbps" keeps a second buffer; a method that does not must be given S = 0.
-  virtual bool keeps_sub_salient() const { return false; }
 };
 
-// The one place where methods are known by name: selection/registry.cpp.
+// Methods are made by name in selection/registry.cpp. Throws ConfigError for an unknown one, and
+// for S > 0 where it keeps no second buffer.
 const std::vector<std::string>& selector_methods();
 std::unique_ptr<Selector> make_selector(const SelectionOptions& options);
 

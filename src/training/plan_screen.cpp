@@ -17,7 +17,8 @@ struct PatchCounts {
   int64_t least = 0;
   int64_t most = 0;
   int64_t kept_most = 0;
-  int64_t padded = 0;  // pictures smaller than a patch
+  int64_t padded = 0;      // pictures smaller than a patch
+  int64_t bytes_most = 0;  // of one picture's kept patches
 };
 
 PatchCounts count_patches(const config::Config& config, const data::Dataset& dataset) {
@@ -28,6 +29,7 @@ PatchCounts count_patches(const config::Config& config, const data::Dataset& dat
     counts.least = i == 0 ? count.all : std::min(counts.least, count.all);
     counts.most = std::max(counts.most, count.all);
     counts.kept_most = std::max(counts.kept_most, count.kept);
+    counts.bytes_most = std::max(counts.bytes_most, count.bytes);
     if (count.padded) ++counts.padded;
   }
   return counts;
@@ -38,11 +40,11 @@ void warn_of_patches(const config::Config& config, const PatchCounts& patches) {
   const data::DataOptions& data = config.data;
   const selection::SelectionOptions& selection = config.selection;
   if (patches.padded > 0) {
-    log::warning("{} picture(s) are smaller than a patch and are padded with black",
-                 patches.padded);
+    log::warning("padded with black, as smaller than a patch: {}",
+                 counted(patches.padded, "picture"));
   }
   const int64_t buffers = selection.salient + selection.sub_salient;
-  if (selection.method == "dbps" && buffers > patches.kept_most) {
+  if (selection::method_of(selection).keeps_sub_salient && buffers > patches.kept_most) {
     log::warning(
         "M + S = {} is more than the {} patches that training keeps of a picture: the second "
         "buffer "
@@ -67,6 +69,32 @@ std::string range(int64_t least, int64_t most) {
   return least == most ? std::to_string(most) : fmt::format("{} to {}", least, most);
 }
 
+std::string patches_text(const config::Config& config, const PatchCounts& patches) {
+  const data::DataOptions& data = config.data;
+  if (selection::method_of(config.selection).takes_whole_picture) {
+    return data.resize == data::Resize::kExact
+               ? fmt::format("none cut: whole pictures of {} x {} pixels", data.width, data.height)
+               : "none cut: whole pictures";
+  }
+  const std::string size = model::reads_vectors(config.encoder)
+                               ? fmt::format("{} numbers", config.encoder.width_in)
+                               : fmt::format("{} x {} pixels", data.patch_size, data.patch_size);
+  return fmt::format("N = {} of {}; {} kept in training (r = {})",
+                     range(patches.least, patches.most), size, patches.kept_most,
+                     config.drop.ratio);
+}
+
+std::string selection_text(const selection::SelectionOptions& selection) {
+  const selection::Method method = selection::method_of(selection);
+  std::string text = selection.method;
+  text += method.keeps_every_patch ? ": everything is kept"
+                                   : fmt::format(": M = {}", selection.salient);
+  if (method.keeps_sub_salient) text += fmt::format(", S = {}", selection.sub_salient);
+  return text + (method.scans ? fmt::format(", L = {} a scan step",
+                                            counted(selection.scan_patches, "patch", "patches"))
+                              : ", no scan");
+}
+
 }  // namespace
 
 void show_plan(const config::Config& config, const data::Dataset& dataset,
@@ -77,35 +105,26 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   const int64_t batch = config.training.batch_size_global;
   const Schedule schedule = make_schedule(config, dataset);
   const bool vectors = model::reads_vectors(config.encoder);
-  const int64_t patch_bytes =
-      vectors ? config.encoder.width_in * static_cast<int64_t>(sizeof(float))
-              : config.data.patch_size * config.data.patch_size * config.encoder.channels;
   const double bytes_of_batch = static_cast<double>(std::min(batch, train)) /
                                 static_cast<double>(config.training.micro_batches) *
-                                static_cast<double>(patches.kept_most * patch_bytes);
+                                static_cast<double>(patches.bytes_most);
   log::info("run        {} (seed {})", folder.string(), config.experiment.seed);
-  log::info(
-      "ranks      {} on {}, {} compute threads each, {} micro-batches a step, gradients by {}",
-      world.world_size(), device.str(), config.distributed.threads, config.training.micro_batches,
-      backend);
+  log::info("ranks      {} on {}, {} each, {} a step, gradients by {}", world.world_size(),
+            device.str(), counted(config.distributed.threads, "compute thread"),
+            counted(config.training.micro_batches, "micro-batch", "micro-batches"), backend);
   log::info("pictures   {} train, {} validation, {} test", train,
             dataset.of_split(data::Split::kValidation).size(),
             dataset.of_split(data::Split::kTest).size());
-  const std::string size =
-      vectors ? fmt::format("{} numbers", config.encoder.width_in)
-              : fmt::format("{} x {} pixels", config.data.patch_size, config.data.patch_size);
-  log::info("patches    N = {} of {}; {} kept in training (r = {})",
-            range(patches.least, patches.most), size, patches.kept_most, config.drop.ratio);
-  log::info("selection  {}: M = {}, S = {}, L = {} patches a scan step", config.selection.method,
-            config.selection.salient, config.selection.sub_salient, config.selection.scan_patches);
-  log::info("model      {} -> {} -> {} task(s)", config.encoder.kind, config.aggregator.kind,
-            config.tasks.size());
+  log::info("patches    {}", patches_text(config, patches));
+  log::info("selection  {}", selection_text(config.selection));
+  log::info("model      {} -> {} -> {}", config.encoder.kind, config.aggregator.kind,
+            counted(static_cast<int64_t>(config.tasks.size()), "task"));
   log::info("memory     {} of {} a micro-batch; up to {} of {} in flight on the host",
             format_bytes(bytes_of_batch), vectors ? "vectors" : "pixels",
             format_bytes(static_cast<double>(config.data.host_bytes)),
             vectors ? "vectors" : "pictures");
-  log::info("steps      {} epochs x {} = {}", config.training.epochs, schedule.steps_per_epoch,
-            schedule.total_steps);
+  log::info("steps      {} x {} = {}", counted(config.training.epochs, "epoch"),
+            schedule.steps_per_epoch, schedule.total_steps);
   warn_of_patches(config, patches);
 }
 
@@ -113,8 +132,8 @@ void rehearse(const Session& session) {
   Trainer trainer(session);
   const StepResult result = trainer.rehearse();
   if (session.world.rank() != 0) return;
-  log::info("one step   {:.2f} s: loss {:.4f}, {} patches scanned, {} of tensors at its peak",
-            result.seconds, result.loss, result.patches_scanned,
+  log::info("one step   {:.2f} s: loss {:.4f}, {} scanned, {} of tensors at its peak",
+            result.seconds, result.loss, counted(result.patches_scanned, "patch", "patches"),
             format_bytes(static_cast<double>(result.device_bytes_peak)));
   for (const auto& [phase, seconds] : result.phases) {
     log::info("           {:<10}{:.3f} s", phase, seconds);

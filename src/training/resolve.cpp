@@ -47,7 +47,8 @@ void check_steps(const config::Config& config, const data::Dataset& dataset) {
 void check_salient(const config::Config& config) {
   const data::DataOptions& data = config.data;
   if (data.resize != data::Resize::kExact || data.height == 0 ||
-      model::reads_vectors(config.encoder) || selection::keeps_every_patch(config.selection)) {
+      model::reads_vectors(config.encoder) ||
+      selection::method_of(config.selection).keeps_every_patch) {
     return;
   }
   const int64_t patches = data::make_grid(data, {data.width, data.height}).size();

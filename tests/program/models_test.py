@@ -103,6 +103,21 @@ class Models(ProgramTest):
         self.outcome(*mean, "selection.method=whole", "data.patch_size=0", "drop.ratio=0",
                      "augment.erase=random", "drop.erase_ratio=0.3", salient=1)
 
+    def test_the_first_screen_says_what_a_method_does(self):
+        mean = ("aggregator.kind=mean", "selection.sub_salient=0", "selection.explore_epochs=0")
+        for more, said in (
+                ((), ["N = 16 of 32 x 32 pixels", "dbps: M = 4, S = 6, L = 6 patches a scan step"]),
+                ((*mean, "selection.method=random"), ["random: M = 4, no scan"]),
+                ((*mean, "selection.method=all"), ["all: everything is kept, no scan"]),
+                ((*mean, "selection.method=whole", "data.patch_size=0"),
+                 ["none cut: whole pictures of 128 x 128 pixels",
+                  "whole: everything is kept, no scan", "196.6 kB of pixels a micro-batch"])):
+            words = [word for text in more for word in ("--set", text)]
+            result = self.train("plan", *words, "--dry-run")
+            self.assert_done(result)
+            for text in said:
+                self.assertIn(text, result.err)
+
     def test_random_patches_erased(self):
         self.outcome("augment.erase=patches", "drop.erase_ratio=0.3", "drop.ratio=0", salient=4,
                      sub_salient=6)

@@ -302,7 +302,9 @@ TEST(Registry, KnowsTheMethodsAndRefusesWhatTheyCannotDo) {
   for (const std::string& method : selector_methods()) {
     SelectionOptions options;
     options.method = method;
-    EXPECT_EQ(make_selector(options)->keeps_sub_salient(), method == "dbps");
+    EXPECT_EQ(method_of(options).name, method);
+    EXPECT_EQ(method_of(options).keeps_sub_salient, method == "dbps");
+    EXPECT_EQ(method_of(options).scans, method == "dbps" || method == "ips");
     options.sub_salient = 3;
     if (method == "dbps") {
       EXPECT_NO_THROW(make_selector(options));
