@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "launcher/verb.h"
@@ -58,6 +59,7 @@ void print_result(const config::Config& config, const training::Evaluation& eval
 }
 
 void run_eval(const Options& options, Context& context) {
+  if (!options.output.empty()) check_folder_of(options.output);
   training::ModelSource source = options.source;
   source.path = options.run;
   source.weights = options.weights;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "launcher/verb.h"
 #include "launcher/verbs/verbs.h"
 #include "model/model_weights.h"
@@ -27,6 +28,7 @@ void run_export(const Options& options, Context& context) {
   training::ModelSource source = options.source;
   source.path = options.run;
   source.weights = options.weights;
+  check_folder_of(options.file);
   const training::TrainedModel trained = training::load_trained_model(source, *context.world);
   std::map<std::string, std::string> metadata = trained.metadata;
   if (!options.weights.empty()) metadata = training::model_card(*trained.config, 0, 0);

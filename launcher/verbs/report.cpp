@@ -29,6 +29,7 @@ fs::path output_path(const Options& options) {
 
 void run_report(const Options& options, const Context& context) {
   const fs::path path = output_path(options);
+  check_folder_of(path);
   const std::string page = report::render_report({options.runs.begin(), options.runs.end()});
   write_file_atomic(path, page);
   if (context.json) {

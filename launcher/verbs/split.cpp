@@ -92,6 +92,7 @@ void run(const Arguments& arguments, const Context& context) {
   if (fs::exists(out) && !arguments.force) {
     throw ConfigError(fmt::format("{} is there already: --force replaces it", out.string()));
   }
+  if (!arguments.out.empty()) check_folder_of(out);
   const auto assignments = ingest::make_split(read_pictures(arguments), arguments.options);
   std::map<std::string, int64_t> count;
   for (const ingest::Assignment& assignment : assignments) {
@@ -118,7 +119,8 @@ void add_split(CLI::App& app, Context& context) {
   app.add_option("--validation", arguments->options.validation, "Share of validation")
       ->capture_default_str();
   app.add_option("--test", arguments->options.test, "Share of test")->capture_default_str();
-  app.add_option("--folds", arguments->options.folds, "Number of folds, in place of --validation");
+  app.add_option("--folds", arguments->options.folds, "Number of folds, in place of --validation")
+      ->check(CLI::Range(2, 1'000'000));
   app.add_option("--seed", arguments->options.seed, "Decides who goes where")
       ->capture_default_str();
   app.add_flag("--force", arguments->force, "Replace the CSV when it is there");

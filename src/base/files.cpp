@@ -129,6 +129,18 @@ void sync_folder(const fs::path& folder) {
   }
 }
 
+void check_folder_of(const fs::path& file) {
+  std::error_code ignored;
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
+  if (!fs::is_directory(folder, ignored)) {
+    throw ConfigError(fmt::format("{} cannot be written: the folder {} is not there; make it first",
+                                  file.string(), folder.string()));
+  }
+  if (fs::is_directory(file, ignored)) {
+    throw ConfigError(fmt::format("{} cannot be written: it is a folder", file.string()));
+  }
+}
+
 void make_folders(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);

@@ -48,6 +48,10 @@ void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_
 // fsync of a folder, so that a rename or a new file in it survives a crash. Throws RuntimeFault.
 void sync_folder(const std::filesystem::path& folder);
 
+// For a file that a person has named to be written: throws ConfigError when its folder is not there
+// or it is a folder itself.
+void check_folder_of(const std::filesystem::path& file);
+
 // Creates a folder and its parents. Throws RuntimeFault with the reason.
 void make_folders(const std::filesystem::path& folder);
 

@@ -67,7 +67,8 @@ class Manager {
   // before is used. nullopt when there is none. Throws DataError when checkpoints exist but none
   // holds; they then keep their names, so that the next start does not take the run for a new one.
   std::optional<Loaded> load_latest();
-  // "best", "latest", or a checkpoint's name. Throws DataError naming the file that is damaged.
+  // "best", "latest", or a checkpoint's name. Throws DataError naming the file that is damaged,
+  // ConfigError when a name is not that of a checkpoint here.
   Loaded load(const std::string& name);
   // Makes the folder agree with a run that goes on from the checkpoint of `step`: later ones are
   // renamed to `<name>.abandoned`, `latest` names it, and `best` names that of `best_step` when it

@@ -273,8 +273,10 @@ Loaded Manager::load(const std::string& name) {
   }
   const std::optional<int64_t> step = step_of(resolved);
   if (!step || !fs::is_directory(folder / resolved)) {
-    throw DataError(fmt::format("{} is not a checkpoint; there are {}",
-                                (folder / resolved).string(), join_words(names())));
+    const std::string why = fmt::format("{} is not a checkpoint; there are {}",
+                                        (folder / resolved).string(), join_words(names()));
+    if (resolved == name) throw ConfigError(why);
+    throw DataError(why);
   }
   return Loaded{folder / resolved, read_snapshot(folder / resolved, *step)};
 }

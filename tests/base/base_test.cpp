@@ -111,6 +111,9 @@ TEST(Files, AtomicWriteReplacesAndLeavesNothingElse) {
   EXPECT_THROW(write_file_atomic(folder.path() / "none" / "b", std::string_view("x")),
                RuntimeFault);
   EXPECT_THROW(read_file(folder.path() / "missing"), DataError);
+  EXPECT_NO_THROW(check_folder_of(path));
+  EXPECT_THROW(check_folder_of(folder.path() / "none" / "b"), ConfigError);
+  EXPECT_THROW(check_folder_of(folder.path()), ConfigError);
 }
 
 TEST(Parallel, VisitsAllOnceAndPassesOnTheFailure) {

@@ -147,8 +147,9 @@ TEST(Checkpoint, KeepsTheNewestAndTheBest) {
   EXPECT_EQ(manager.load("best").snapshot.step, 20);
   EXPECT_EQ(manager.load("latest").snapshot.step, 60);
   EXPECT_EQ(manager.load("step-00000050").snapshot.step, 50);
-  EXPECT_THROW(manager.load("step-00000040"), DataError);
-  EXPECT_THROW(manager.load("../secret"), DataError);
+  EXPECT_THROW(manager.load("step-00000040"), ConfigError);
+  EXPECT_THROW(manager.load("step-50"), ConfigError);
+  EXPECT_THROW(manager.load("../secret"), ConfigError);
   save_now(manager, 70, true);
   EXPECT_THAT(manager.names(), ElementsAre("step-00000060", "step-00000070"));
   EXPECT_THAT(everything_in(run.path() / "checkpoints"),
