@@ -58,7 +58,7 @@ void add_encoder_keys(std::vector<Key>& keys) {
   t.integer("channels", &EncoderOptions::channels, {.low = 1, .high = 4}, kFixed,
             "of a picture: 3, or 1 for grey");
   t.integer("width", &EncoderOptions::width, {.low = 0, .high = 65536}, kFixed,
-            "D, where the encoder leaves it free; 0: the encoder's own")
+            "D; 0: 512 behind a projector, else the encoder's own")
       .automatic = automatic(0);
   t.choice<std::string>("projector", &EncoderOptions::projector,
                         {{"auto", "auto"}, {"none", "none"}, {"linear", "linear"}}, {}, kFixed,

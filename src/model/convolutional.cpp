@@ -89,7 +89,8 @@ void ConvolutionalEncoder::complete(int64_t features, int64_t stride, bool norma
   normalised_ = normalised;
   spec_.min_patch = stride;
   const bool projected = projector == "linear" || (projector == "auto" && projected_by_default);
-  const int64_t width = options_.width == 0 ? features : options_.width;
+  const int64_t own = projected ? kProjectedWidth : features;
+  const int64_t width = options_.width == 0 ? own : options_.width;
   if (width < 0) throw ConfigError(fmt::format("encoder.width = {}: give 0 or more", width));
   if (projected) {
     projector_.emplace(features, width, initial_, parameters_, statistics_);

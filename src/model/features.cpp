@@ -12,8 +12,6 @@
 namespace dbps::model {
 namespace {
 
-constexpr int64_t kDefaultWidth = 512;
-
 // Evaluation mode, BatchNorm folded into Linear.
 class FoldedProjector final : public ScanEncoder {
  public:
@@ -35,10 +33,10 @@ class FeatureEncoder final : public Encoder {
                  BatchStatistics& statistics)
       : frozen_(options.frozen),
         width_in_(checked(options).width_in),
-        projector_(options.width_in, options.width == 0 ? kDefaultWidth : options.width,
+        projector_(options.width_in, options.width == 0 ? kProjectedWidth : options.width,
                    Initializer(seed, tensor, "encoder"), parameters_,
                    options.frozen ? nullptr : &statistics) {
-    spec_.width = options.width == 0 ? kDefaultWidth : options.width;
+    spec_.width = options.width == 0 ? kProjectedWidth : options.width;
     spec_.channels = 0;
     spec_.min_patch = 0;
     if (frozen_) parameters_.freeze();

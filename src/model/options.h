@@ -9,9 +9,9 @@ namespace dbps::model {
 
 struct EncoderOptions {
   std::string kind = "resnet18";
-  int64_t stages = 4;    // of a ResNet, 1..4
-  int64_t channels = 3;  // 1 or 3
-  int64_t width = 512;   // D, where the encoder leaves it free (projector); 0: the encoder's own
+  int64_t stages = 4;              // of a ResNet, 1..4
+  int64_t channels = 3;            // 1 or 3
+  int64_t width = 0;               // D; 0: 512 behind a projector, else the encoder's own
   std::string projector = "auto";  // "auto": as the paper's for this encoder; "none"; "linear"
   std::string weights = "";        // .safetensors or .pth (model_weights.h); "": random
   bool frozen = false;

@@ -13,6 +13,7 @@
 namespace dbps::model {
 
 inline constexpr const char* kProjectorPrefix = "projector.";
+inline constexpr int64_t kProjectedWidth = 512;  // unless encoder.width says otherwise
 
 // x / its standard deviation about its mean, without parameters; eps 1e-5.
 at::Tensor plain_layer_norm(const at::Tensor& x);

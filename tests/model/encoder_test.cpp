@@ -182,6 +182,17 @@ TEST(Encoder, InitialWeightsFollowTheirLawAndTheirSeed) {
   EXPECT_NEAR(stem.std().item<double>(), 1.0 / 7 / std::sqrt(3.0), 0.003);
 }
 
+TEST(Encoder, WidthIsItsOwnOr512BehindAProjector) {
+  BatchStatistics statistics;
+  const auto width = [&](const EncoderOptions& options) {
+    return make_encoder(options, at::kFloat, 1, statistics)->spec().width;
+  };
+  EXPECT_EQ(width({.kind = "tiny"}), 64);
+  EXPECT_EQ(width({.kind = "resnet18", .stages = 2}), 128);
+  EXPECT_EQ(width({.kind = "tiny", .projector = "linear"}), 512);
+  EXPECT_EQ(width({.kind = "resnet50", .stages = 2}), 512);
+}
+
 TEST(Encoder, RefusesWhatItCannotGive) {
   BatchStatistics statistics;
   const auto make = [&](EncoderOptions options) {
