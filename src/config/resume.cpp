@@ -47,7 +47,8 @@ std::string expand_name(const Config& config, const std::string& job) {
   std::string name = config.experiment.name;
   if (job.empty() && name.find("{job}") != std::string::npos) {
     throw ConfigError(fmt::format(
-        "experiment.name = \"{}\" holds {{job}}, but no scheduler gave this process a job number",
+        "experiment.name = \"{}\" holds {{job}}, but no Slurm gave this process a job number: give "
+        "another name",
         name));
   }
   replace_all(name, "{seed}", std::to_string(config.experiment.seed));

@@ -24,12 +24,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// "" without a scheduler.
 std::string job_name() {
   const char* array = std::getenv("SLURM_ARRAY_JOB_ID");
   const char* task = std::getenv("SLURM_ARRAY_TASK_ID");
   if (array != nullptr && task != nullptr) return fmt::format("{}_{}", array, task);
   const char* job = std::getenv("SLURM_JOB_ID");
-  return job == nullptr ? "local" : job;
+  return job == nullptr ? "" : job;
 }
 
 // The run's folder. With --fresh, the first NAME-2, NAME-3, ... that has no run yet; rank 0 looks.
