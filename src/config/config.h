@@ -44,6 +44,10 @@ Config load(const std::filesystem::path& path, const std::vector<std::string>& o
 Config parse(const std::string& toml, const std::string& name,
              const std::vector<std::string>& overrides);
 
+// A configuration that came from no file a person wrote (a model's card), with overrides on top.
+// Messages name the override at fault, or all of them where keys do not go together.
+Config with_overrides(const Config& config, const std::vector<std::string>& overrides);
+
 // The whole configuration as TOML that load() reads back to the same. `comments`: what each key
 // means, its range, and whether a resumed run may change it (`train --print-config`).
 std::string to_toml(const Config& config, bool comments);

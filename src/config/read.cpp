@@ -72,7 +72,9 @@ std::string suggestion(const std::string& table, const std::string& shown_table,
 // Applies files and overrides to one Config, and remembers where each key was last written.
 class Assembler {
  public:
-  explicit Assembler(std::string name) : name_(std::move(name)) {
+  // `name` stands for what has no line of its own.
+  explicit Assembler(std::string name, Config config = {})
+      : name_(std::move(name)), config_(std::move(config)) {
     std::error_code ignored;
     chain_.push_back(fs::weakly_canonical(name_, ignored));
   }
@@ -238,6 +240,15 @@ Config parse(const std::string& toml, const std::string& name,
   Assembler assembler(name);
   assembler.apply_file(toml, name);
   for (const std::string& override_text : overrides) assembler.apply_override(override_text);
+  return assembler.finish();
+}
+
+Config with_overrides(const Config& config, const std::vector<std::string>& overrides) {
+  std::string name;
+  for (const std::string& text : overrides)
+    name += fmt::format("{}--set {}", name.empty() ? "" : " ", text);
+  Assembler assembler(name, config);
+  for (const std::string& text : overrides) assembler.apply_override(text);
   return assembler.finish();
 }
 

@@ -86,6 +86,7 @@ class LabelJoin {
         ids.add(pictures_[i].id, static_cast<int64_t>(i));
       }
     }
+    files_.push_back(file.string());
     for (LabelRow& row : read_labels(file, tasks_)) {
       if (example_.empty()) example_ = fmt::format("{} has '{}'", row.where, row.id);
       const int64_t picture = ids.find(row.id);
@@ -105,7 +106,7 @@ class LabelJoin {
 
   void check_matched() const {
     if (matched_ > 0) return;
-    if (example_.empty()) throw DataError("the labels CSV has no rows");
+    if (example_.empty()) throw DataError(fmt::format("{} has no rows", join_words(files_)));
     throw DataError(
         fmt::format("no label belongs to a picture of the store: {}, the store has {}", example_,
                     pictures_.empty() ? "no pictures" : fmt::format("'{}'", pictures_.front().id)));
@@ -118,6 +119,7 @@ class LabelJoin {
   const std::vector<Picture>& pictures_;
   const std::vector<TaskColumn>& tasks_;
   std::vector<std::optional<LabelRow>> row_of_;
+  std::vector<std::string> files_;
   std::string example_;
   int64_t without_picture_ = 0;
   int64_t matched_ = 0;

@@ -48,8 +48,7 @@ config::Config trained_config(const ModelSource& source, const model::WeightsFil
   config.data.decode_threads = 0;
   config.data.host_bytes = 0;
   config.data.device_bytes = 0;
-  return config::parse(config::to_toml(config, /*comments=*/false), weights.string(),
-                       source.overrides);
+  return config::with_overrides(config, source.overrides);
 }
 
 // A configuration that was never trained takes the vectors' width from the weights.

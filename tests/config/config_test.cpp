@@ -107,6 +107,20 @@ TEST(Overrides, TakeTomlOrABareWord) {
   EXPECT_EQ(minimal({"data.height=64", "data.height=96"}).data.height, 96);
 }
 
+TEST(Overrides, OnAConfigurationWithoutAFileAreNamedThemselves) {
+  const Config config = minimal();
+  EXPECT_EQ(with_overrides(config, {"data.height=512"}).data.height, 512);
+  EXPECT_EQ(to_toml(with_overrides(config, {}), false), to_toml(config, false));
+  EXPECT_THAT(refusal([&] { with_overrides(config, {"data.height=x"}); }),
+              testing::StartsWith("--set data.height=x: data.height"));
+  EXPECT_THAT(
+      refusal([&] {
+        with_overrides(config, {"data.fold=1", "selection.method=whole"});
+      }),
+      testing::StartsWith("--set data.fold=1 --set selection.method=whole: data.patch_size = "
+                          "32 must be 0"));
+}
+
 TEST(DropRatio, IsTheDecimalThatWasWritten) {
   const auto ratio = [](const std::string& written) {
     return parse(kMinimal + "[drop]\n" + written + "\n", "a.toml", {}).drop.ratio;

@@ -148,6 +148,8 @@ TEST_F(DatasetTest, ATaskNeedsTwoClasses) {
 TEST_F(DatasetTest, NoLabelsAndNoTrainingPictures) {
   store({"a", "b"});
   expect_error<ConfigError>({"data.labels", "labels.csv"});
+  labels("id,label,split\n");
+  expect_error<DataError>({"labels.csv has no rows"});
   labels("id,label,split\na,x,test\nb,y,val\n");
   expect_error<DataError>({"no training pictures"});
   labels("id,label,split\na,x,train\nb,y,tets\n");
