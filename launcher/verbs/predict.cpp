@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -43,29 +44,13 @@ struct Options {
 // One picture (or bag of features) to predict: a file, or a bag of a store.
 struct Input {
   std::string id;
-  fs::path file;  // empty for a bag
-  std::shared_ptr<store::Reader> store;
+  fs::path source;                            // the file, or STORE/ID
+  std::string tensor = {};                    // of a .safetensors file of several bags
+  std::shared_ptr<store::Reader> store = {};  // null for a file
   int64_t bag = 0;
-  std::string tensor = {};  // of a .safetensors file of several bags
 
-  std::string source() const { return store ? (store->folder() / id).string() : file.string(); }
-  std::vector<uint8_t> read() const { return store ? store->read(bag) : read_file(file); }
+  std::vector<uint8_t> read() const { return store ? store->read(bag) : read_file(source); }
 };
-
-void add_folder(const fs::path& folder, std::vector<Input>& inputs) {
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file() &&
-        ingest::has_source_extension(entry.path(), store::Kind::kImages)) {
-      files.push_back(entry.path());
-    }
-  }
-  if (files.empty()) throw DataError(fmt::format("{} holds no JPEG, PNG or TIFF", folder.string()));
-  std::sort(files.begin(), files.end());
-  for (const fs::path& file : files) {
-    inputs.push_back({fs::relative(file, folder).replace_extension().string(), file, nullptr, 0});
-  }
-}
 
 void add_store(const fs::path& folder, store::Kind kind, std::vector<Input>& inputs) {
   const auto reader = std::make_shared<store::Reader>(folder);
@@ -75,7 +60,18 @@ void add_store(const fs::path& folder, store::Kind kind, std::vector<Input>& inp
                                   store::kind_name(kind)));
   }
   for (int64_t bag = 0; bag < reader->num_bags(); ++bag) {
-    inputs.push_back({reader->bag(bag).id, {}, reader, bag});
+    const std::string& id = reader->bag(bag).id;
+    inputs.push_back({id, folder / id, {}, reader, bag});
+  }
+}
+
+// Files of one name, or folders with the same names in them, have their whole paths as ids.
+void name_apart(std::vector<Input>& inputs) {
+  std::map<std::string, int64_t> count;
+  for (const Input& input : inputs) ++count[input.id];
+  for (Input& input : inputs) {
+    if (count[input.id] < 2) continue;
+    input.id = (input.tensor.empty() ? input.source : input.source / input.tensor).string();
   }
 }
 
@@ -85,18 +81,17 @@ std::vector<Input> list_inputs(const std::vector<std::string>& given, store::Kin
     const fs::path path = name;
     if (fs::exists(path / "store.json")) {
       add_store(path, kind, inputs);
-    } else if (kind == store::Kind::kFeatures) {
+    } else if (fs::is_directory(path) || kind == store::Kind::kFeatures) {
       for (const ingest::SourcePicture& found : ingest::find_sources(path, kind).pictures) {
-        inputs.push_back({found.id, found.path, nullptr, 0, found.tensor});
+        inputs.push_back({found.id, found.path, found.tensor});
       }
-    } else if (fs::is_directory(path)) {
-      add_folder(path, inputs);
     } else if (fs::exists(path)) {
-      inputs.push_back({path.stem().string(), path, nullptr, 0});
+      inputs.push_back({path.stem().string(), path});
     } else {
       throw ConfigError(fmt::format("{} does not exist", name));
     }
   }
+  name_apart(inputs);
   return inputs;
 }
 
@@ -139,8 +134,8 @@ std::string text_of(const Json& json) {
 
 void check_width(const Input& input, int64_t width, int64_t wanted) {
   if (width == wanted) return;
-  throw DataError(fmt::format("{}: vectors of {} numbers, but the model reads {}", input.source(),
-                              width, wanted));
+  throw DataError(fmt::format("{}: vectors of {} numbers, but the model reads {}",
+                              input.source.string(), width, wanted));
 }
 
 data::HostBatch read_vectors(const Input& input, int64_t width) {
@@ -148,7 +143,7 @@ data::HostBatch read_vectors(const Input& input, int64_t width) {
     check_width(input, input.store->settings().channels, width);
     return data::vector_batch(*input.store, input.bag);
   }
-  const ingest::FeatureFile file = ingest::open_features(input.file, input.tensor);
+  const ingest::FeatureFile file = ingest::open_features(input.source, input.tensor);
   check_width(input, file.width, width);
   return data::vector_batch(input.id, ingest::as_stored(file, "float32"), width);
 }
@@ -156,7 +151,7 @@ data::HostBatch read_vectors(const Input& input, int64_t width) {
 // The line of one picture; a damaged one gets an "error" line instead.
 Json predict_one(const Input& input, const Options& options, training::TrainedModel& trained,
                  training::Predictor& predictor) {
-  Json line = {{"id", input.id}, {"source", input.source()}};
+  Json line = {{"id", input.id}, {"source", input.source.string()}};
   try {
     const config::Config& config = *trained.config;
     image::Image picture;
@@ -167,7 +162,7 @@ Json predict_one(const Input& input, const Options& options, training::TrainedMo
       image::DecodeOptions decoding;
       decoding.channels = static_cast<int>(config.encoder.channels);
       decoding.max_pixels = config.data.picture_pixels;
-      picture = image::decode(input.read(), input.source(), decoding);
+      picture = image::decode(input.read(), input.source.string(), decoding);
       batch = data::cut_picture(picture, input.id,
                                 training::loader_options(config, /*training=*/false, 0, false));
     }

@@ -57,6 +57,50 @@ class Usage(ProgramTest):
         self.assertEqual([("error" in line) for line in lines], [False, True, False])
         self.assertIn("b.png", lines[1]["error"])
 
+    def test_pictures_of_one_name_are_told_apart(self):
+        self.assert_done(self.train("r", "--set", "training.epochs=1"))
+        picture = next((self.folder / "demo" / "pictures" / "test").rglob("*.png"))
+        for name in ("cat/1.png", "dog/1.png", "dog/1.PNG", "dog/2.png"):
+            (self.work / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.work / "pictures" / name).write_bytes(picture.read_bytes())
+
+        def ids(*inputs):
+            result = run("predict", self.work / "r", *inputs, cwd=self.work)
+            self.assert_done(result)
+            return [json.loads(line)["id"] for line in result.out.splitlines()]
+
+        self.assertEqual(ids("pictures"), ["cat/1", "dog/1.PNG", "dog/1.png", "dog/2"])
+        files = ["pictures/cat/1.png", "pictures/dog/1.png"]
+        self.assertEqual(ids(*files, "pictures/dog/2.png"), [*files, "2"])
+
+    def test_what_a_person_asks_of_a_run_that_cannot_be(self):
+        self.assert_done(self.train("r", "--set", "training.epochs=1"))
+        folder = self.work / "r"
+        for words, said in (
+                (("export", folder, self.work / "none" / "m.safetensors"),
+                 f"the folder {self.work}/none is not there"),
+                (("export", folder, self.work), "it is a folder"),
+                (("eval", folder, "--output", self.work / "none" / "p.csv"), "none is not there"),
+                (("eval", folder, "--checkpoint", "step-7"), "step-7 is not a checkpoint; there are"),
+                (("eval", folder, "--set", "selection.method=whole"),
+                 "error: --set selection.method=whole: "),
+                (("split", self.store, "--folds", "0"), "--folds"),
+                (("split", self.store, "--folds", "-2"), "--folds"),
+                (("ingest", self.folder / "demo", self.store), "a folder of its own")):
+            with self.subTest(words=words):
+                result = run(*words)
+                self.assertEqual(result.code, 64, result.err)
+                (line,) = [line for line in result.err.splitlines() if line.startswith("error:")]
+                self.assertIn(said, line)
+
+    def test_a_job_number_needs_a_scheduler(self):
+        config = ("--set", "experiment.name=job-{job}", "--set", f"experiment.output={self.work}",
+                  "--dry-run")
+        result = run("train", self.config, *config)
+        self.assertEqual(result.code, 64, result.err)
+        self.assertIn("experiment.name", result.err)
+        self.assert_done(run("train", self.config, *config, env={"SLURM_JOB_ID": "7"}))
+
     def test_dry_run_keeps_nothing(self):
         result = self.train("dry", "--dry-run")
         self.assert_done(result)
