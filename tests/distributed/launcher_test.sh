@@ -24,7 +24,7 @@ expect() {
 # ends NAME CODE [TEXT]: the whole run ends by itself, saying TEXT
 ends() {
   local output="$folder/$1" begin=$SECONDS
-  timeout -k 1 40 "$mpirun" -n 2 "$program" "$1" >"$output" 2>&1
+  timeout -k 1 40 "$mpirun" -n 2 "$program" "$1" train >"$output" 2>&1
   expect "$1" "$2" $? "$begin" "$output" || return 1
   [ $# -lt 3 ] || grep -qE "$3" "$output" || { echo "FAILED $1: does not say '$3'"; cat "$output"; return 1; }
 }
@@ -57,7 +57,7 @@ in_parallel() {
 
 in_parallel ends done 0
 in_parallel ends exit 3
-in_parallel ends kill 137
+in_parallel ends kill 137 "same command goes on from the last checkpoint"
 in_parallel ends abort 65
 in_parallel ends throw 65
 in_parallel ends hang 124 "rank 1 on .* made no progress for 1.. s in phase 'scan' .waiting: rank 0 in 'reduce'"

@@ -73,7 +73,7 @@ int run(const std::string& what) {
 
 int main(int argc, char** argv) {
   try {
-    return dbps::distributed::run(argc == 2 ? argv[1] : "");
+    return dbps::distributed::run(argc > 1 ? argv[1] : "");
   } catch (const dbps::Error& error) {
     fmt::print(stderr, "{}\n", error.what());
     return static_cast<int>(error.code());
