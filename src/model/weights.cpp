@@ -125,7 +125,7 @@ void write_weights(const std::filesystem::path& path, const std::vector<NamedTen
 }
 
 void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
-               const std::filesystem::path& path, bool partial) {
+               const std::filesystem::path& path) {
   std::map<std::string, at::Tensor> given;
   for (const NamedTensor& named : from.tensors) {
     if (given.emplace(named.name, named.tensor).second) continue;
@@ -137,7 +137,7 @@ void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
   for (const NamedTensor& named : into) {
     const auto found = given.find(named.name);
     if (found == given.end()) {
-      if (!partial) missing.push_back(named.name);
+      missing.push_back(named.name);
       continue;
     }
     if (found->second.sizes() != named.tensor.sizes()) {

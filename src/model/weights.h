@@ -27,8 +27,8 @@ void write_weights(const std::filesystem::path& path, const std::vector<NamedTen
 
 // Copies `from` into `into` by name. Throws DataError listing names missing, unexpected and of
 // another shape (long lists cut short, with their counts), with `path` at its start; nothing is
-// copied then. `partial` lets missing ones be.
+// copied then.
 void load_into(const std::vector<NamedTensor>& into, const WeightsFile& from,
-               const std::filesystem::path& path, bool partial = false);
+               const std::filesystem::path& path);
 
 }  // namespace dbps::model
