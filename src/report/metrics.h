@@ -22,11 +22,13 @@ struct TaskOutputs {
 // 1e-9, ties counted half.
 //
 // A picture's prediction is its first most probable class; binary and multilabel: probability >
-// 0.5. Where scikit-learn refuses, this goes on with what is defined: auc is the mean over the
+// 0.5, so that a tie goes to the class without, as in scikit-learn's own classifiers. Where
+// scikit-learn refuses or gives NaN, this goes on with what is defined: auc is the mean over the
 // classes of which the split holds both pictures with and without; kappa is absent when truth and
 // prediction are one and the same class throughout. quadratic_kappa weighs by the distance of class
-// indices (labels=range(C)). No pictures: no metrics. Throws RuntimeFault when a probability is not
-// finite.
+// indices among all C, as scikit-learn's does with labels=range(C): without that it numbers only
+// the classes that occur, and a grade missing from a split would bring its neighbours together. No
+// pictures: no metrics. Throws RuntimeFault when a probability is not finite.
 std::map<std::string, double> compute_metrics(const TaskOutputs& outputs);
 
 // What compute_metrics may give for a kind of task; one that is undefined there is absent.
