@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <regex>
 #include <set>
 
 #include "config/minimal.h"
 #include "config/schema.h"
+#include "config/toml_source.h"
 
 namespace dbps::config {
 namespace {
@@ -160,6 +162,75 @@ TEST(Keys, EachHasAnExample) {
   for (const auto& [key, _] : kPlanned) EXPECT_TRUE(known.count(key)) << key;
 }
 
+// The shortest configuration with one line more, or in place of another.
+std::string text_with(const Key& key, const std::string& value) {
+  const std::string header = key.table == "task" ? "[[task]]" : "[" + key.table + "]";
+  std::string text = kMinimal;
+  const size_t old = text.find("\n" + key.name + " = ");
+  if (old != std::string::npos && text.find(header) < old) {
+    text.erase(old, text.find('\n', old + 1) - old);
+  }
+  const size_t at = text.find(header);
+  const std::string line = fmt::format("{} = {}\n", key.name, value);
+  if (at == std::string::npos) return text + header + "\n" + line;
+  return text.insert(at + header.size() + 1, line);
+}
+
+// By what the schema itself says of a key: a wrong type, the next value beyond either end of its
+// range, and a word that is none of its words.
+std::vector<std::string> wrong_values(const Key& key) {
+  std::vector<std::string> values = {"1979-05-27", "{ a = 1 }", "[[[]]]"};
+  static const std::regex kRange(
+      "a (whole )?number (from|above) (\\S+)(?: on| to( below)? (\\S+))?");
+  std::smatch range;
+  if (std::regex_match(key.allowed, range, kRange)) {
+    values.insert(values.end(), {"true", "\"x\"", "nan"});
+    const bool whole = range[1].matched;
+    const auto number = [&](double value) {
+      return whole ? fmt::format("{:.0f}", value) : fmt::format("{:.17g}", value);
+    };
+    const double low = std::stod(range[3]);
+    values.push_back(number(range[2] == "above" ? low : low - 1));
+    if (whole) values.push_back("0.5");
+    if (range[5].matched) {
+      const double high = std::stod(range[5]);
+      values.push_back(number(range[4].matched ? high : high + 1));
+    }
+  }
+  if (key.allowed == "true or false") values.insert(values.end(), {"1", "\"true\""});
+  if (key.allowed.starts_with("one of ") || key.allowed.starts_with("\"")) {
+    values.insert(values.end(), {"\"no-such-word\"", "true", "1"});
+  }
+  if (key.allowed == "a text") values.insert(values.end(), {"true", "1", "[1]"});
+  return values;
+}
+
+TEST(Keys, EachIsHeldToWhatTheSchemaSaysOfIt) {
+  size_t by_type_alone = 0;
+  for (const Key& key : schema()) {
+    for (const std::string& value : wrong_values(key)) {
+      const std::string message = refused_text(text_with(key, value));
+      EXPECT_THAT(message, HasSubstr(key.name)) << key.full_name() << " = " << value;
+      EXPECT_THAT(message, testing::StartsWith("some/run.toml:")) << key.full_name();
+    }
+    if (wrong_values(key).size() == 3) ++by_type_alone;
+  }
+  EXPECT_LT(by_type_alone, schema().size() / 5);
+}
+
+TEST(Keys, WhatIsPrintedByDefaultReadsBack) {
+  const Config config = minimal();
+  for (const Key& key : schema()) {
+    Config again = config;
+    const Value value = key.get(config, 0);
+    const std::string text = fmt::format("[{}]\n{} = {}\n", key.table, key.name, to_toml(value));
+    const Value read = key.table == "task" ? value : read_document(text, "a").entries.at(0).value;
+    EXPECT_EQ(key.set(again, 0, read), "") << text;
+    EXPECT_EQ(to_toml(key.get(again, 0)), to_toml(value)) << text;
+  }
+  EXPECT_EQ(to_toml(parse(to_toml(config, true), "a.toml", {}), true), to_toml(config, true));
+}
+
 TEST(Keys, EachTakesAGoodValueAndWritesItAgain) {
   const std::string before = to_toml(minimal(), false);
   for (const auto& [key, example] : kExamples) {
@@ -179,23 +250,9 @@ TEST(Keys, EachRefusesWrongTypesAndValuesOutOfRange) {
     for (const char* bad : example.bad) {
       // In a file, where no bare word passes for a text.
       const size_t dot = key.rfind('.');
-      const std::string table = key.substr(0, dot);
-      const std::string header = table == "task" ? "[[task]]" : "[" + table + "]";
-      std::string text = kMinimal;
-      const std::string name = key.substr(dot + 1);
-      const size_t old = text.find("\n" + name + " = ");
-      if (old != std::string::npos && text.find(header) < old) {
-        text.erase(old, text.find('\n', old + 1) - old);
-      }
-      const size_t at = text.find(header);
-      const std::string line = fmt::format("{} = {}\n", name, bad);
-      if (at == std::string::npos) {
-        text += header + "\n" + line;
-      } else {
-        text.insert(at + header.size() + 1, line);
-      }
-      const std::string message = refused_text(text);
-      EXPECT_THAT(message, HasSubstr(name)) << key << " = " << bad;
+      const Key& known = *find_key(key.substr(0, dot), key.substr(dot + 1));
+      const std::string message = refused_text(text_with(known, bad));
+      EXPECT_THAT(message, HasSubstr(known.name)) << key << " = " << bad;
       EXPECT_TRUE(message.starts_with("some/run.toml")) << message;
     }
   }
