@@ -149,16 +149,26 @@ class Ingest(ProgramTest):
         summary, _ = self.ingest()
         self.assertIn("rounded", summary["failed"][0]["reason"])
 
+    def printed_by_example(self, word, store):
+        """Lines of the example in docs/store.md that holds this word."""
+        text = (ROOT / "docs" / "store.md").read_text()
+        (example,) = [code for code in re.findall(r"```python\n(.*?)```", text, re.S)
+                      if word in code]
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(example.replace("STORE", str(store)), {})
+        return printed.getvalue().splitlines()
+
+    def test_the_example_of_pictures_in_the_documentation_runs(self):
+        lines = self.printed_by_example("Image.open", self.store)
+        self.assertEqual(len(lines), 48)
+        self.assertTrue(all(line.endswith(" (128, 128)") for line in lines), lines)
+        self.assertTrue(lines[0].startswith("test/"), lines[0])
+
     def test_the_example_in_the_documentation_runs(self):
         self.make_all_kinds()
         self.ingest()
-        text = (ROOT / "docs" / "store.md").read_text()
-        (example,) = [code for code in re.findall(r"```python\n(.*?)```", text, re.S)
-                      if "features" in code]
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(example.replace("STORE", str(self.work / "out")), {})
-        lines = printed.getvalue().splitlines()
+        lines = self.printed_by_example("features", self.work / "out")
         self.assertEqual(len(lines), 9)
         self.assertIn(f"clam (8, {WIDTH}) float32 3584 3840", "\n".join(lines))
 
