@@ -55,7 +55,7 @@ def measured(run, which, metric):
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Of training. None where it is not measured."""
+    """Of training, or of inference where a row is about that. None where it is not measured."""
     milliseconds: float | None  # a batch of 16, the median; reading not counted
     bytes: int | None           # the most that tensors on the device held
     device: str                 # "cpu" or "cuda"
@@ -68,6 +68,16 @@ def cost(run):
     times = [step["seconds"] - step["phases"].get("read", 0) for step in full]
     peak = max((step["device_bytes_peak"] for step in steps), default=0)
     return Cost(1000 * statistics.median(times) if times else None, peak or None, device_of(run))
+
+
+def inference_cost(run):
+    """Of the evaluation on the test split."""
+    found = json.loads(run.evaluation_file("best").read_text()).get("inference")
+    if not found:
+        return Cost(None, None, device_of(run))
+    full = found["batch"] == PAPER_BATCH
+    return Cost(1000 * found["seconds_a_batch"] if full else None,
+                found["bytes_peak"] if full else None, found["device"])
 
 
 def device_of(run):
@@ -111,12 +121,14 @@ class Result:
 
 def result(row, runs):
     done = [run for run in runs if run.finished()]
-    metric = "accuracy" if row.metric == "inference" else row.metric
+    inference = row.metric == "inference"
+    metric = "accuracy" if inference else row.metric
+    measure = inference_cost if inference else cost
     left = [run for run in runs if not run.finished()]
     problem = next((run.problem for run in left if run.problem), "")
     if left and not problem:
         problem = "begun, not finished" if any(run.begun() for run in left) else "not begun"
     return Result(row=row, by_seed={run.seed: measured(run, "best", metric) for run in done},
                   last_by_seed={run.seed: measured(run, "latest", metric) for run in done},
-                  costs=[cost(run) for run in done], problem=problem,
+                  costs=[measure(run) for run in done], problem=problem,
                   absent=any(run.absent for run in left), planned=len(runs))

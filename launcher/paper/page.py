@@ -124,8 +124,9 @@ def notes(rows, baseline, results):
         "many runs its figures are, and its released code picks the best epoch on the test set.",
         "sd: over seeds, of one run. A difference is taken seed by seed, on the same split; the "
         "interval in brackets is that of its mean by Student's t, and says nothing of other data.",
-        "ms: the median training batch of 16, the first left out, waiting for pictures not "
-        "counted, on the machine of the run; the paper names no GPU.",
+        f"ms: the median {'test' if row.metric == 'inference' else 'training'} batch of 16, the "
+        "first left out, waiting for pictures not counted, on the machine of the run; the paper "
+        "names no GPU.",
     ]
     if any(result.device() == "cpu" for result in results):
         words.append("Peaks marked (CPU) are bytes of tensors on the host, not of a GPU.")
@@ -146,8 +147,8 @@ def notes(rows, baseline, results):
         words.append(f"The encoder starts from {encoder.get('weights') or 'random weights'} unless "
                      "--set said otherwise, and is trained.")
     if row.table == "table3":
-        words.append("The paper's time and peak (as printed, MB) are of inference at batch 16; "
-                     "ours are of training.")
+        words.append("Time and peak are of inference at batch 16; the paper's peak is printed in "
+                     "MB.")
     for problem in dict.fromkeys(result.problem for result in results if result.absent):
         words.append(f"Not run: {problem}.")
     if baseline is not None:

@@ -224,7 +224,8 @@ class Runner:
         csv = run.folder / f"predictions-test-{which}.csv"
         out = self._program(run, ["--json", "eval", str(run.folder), "--split", "test",
                                   "--checkpoint", which, "--output", str(csv), "--set",
-                                  f"distributed.threads={run.resolved_threads()}"])
+                                  f"distributed.threads={run.resolved_threads()}", "--set",
+                                  "training.micro_batches=1"])  # a whole batch at once, for its cost
         if not run.problem:
             write_whole(target, json.dumps(json.loads(out)) + "\n")
 

@@ -37,11 +37,19 @@ data::Split split_of(const std::string& name) {
 
 void print_result(const config::Config& config, const training::Evaluation& evaluation,
                   const std::string& split, const std::string& weights, bool json) {
+  const training::InferenceCost& cost = evaluation.cost;
+  const std::string device =
+      config.distributed.device == distributed::DeviceKind::kCuda ? "cuda" : "cpu";
   if (json) {
     nlohmann::ordered_json result = {{"split", split},
                                      {"weights", weights},
                                      {"pictures", evaluation.predictions.size()},
-                                     {"loss", evaluation.loss}};
+                                     {"loss", evaluation.loss},
+                                     {"inference",
+                                      {{"device", device},
+                                       {"batch", cost.batch},
+                                       {"seconds_a_batch", cost.seconds_a_batch},
+                                       {"bytes_peak", cost.bytes_peak}}}};
     for (size_t i = 0; i < config.tasks.size(); ++i) {
       result["tasks"][config.tasks[i].name] = evaluation.tasks[i].metrics;
     }
@@ -51,6 +59,9 @@ void print_result(const config::Config& config, const training::Evaluation& eval
   fmt::print("{} of {}, loss {:.4f}\n",
              counted(static_cast<int64_t>(evaluation.predictions.size()), "picture"), split,
              evaluation.loss);
+  fmt::print("{:.1f} ms for {} on {}, reading not counted; {} of tensors at the peak\n",
+             1000 * cost.seconds_a_batch, counted(cost.batch, "picture"), device,
+             format_bytes(static_cast<double>(cost.bytes_peak)));
   for (size_t i = 0; i < config.tasks.size(); ++i) {
     for (const auto& [metric, value] : evaluation.tasks[i].metrics) {
       fmt::print("{:<20} {:<20} {:.4f}\n", config.tasks[i].name, metric, value);

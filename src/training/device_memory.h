@@ -8,9 +8,9 @@
 namespace dbps::training {
 
 // Counts from now on the bytes of tensors that this thread makes on the host, whoever frees them;
-// nothing where the device is a GPU. Once a process, before its first tensor. Replaces LibTorch's
-// allocator of host memory by one that asks it and counts: some ten nanoseconds a tensor. Tensors
-// of the loader's and other threads stay uncounted.
+// nothing where the device is a GPU. Once a process, before the tensors that are to count. Replaces
+// LibTorch's allocator of host memory by one that asks it and counts: some ten nanoseconds a
+// tensor. Tensors of the loader's and other threads stay uncounted.
 void count_tensor_bytes(at::Device device);
 
 // Peak bytes of tensors: on a GPU all of this process, on the CPU those counted; since the process

@@ -17,8 +17,10 @@
 #include "data/loader.h"
 #include "data/plan.h"
 #include "report/metrics.h"
+#include "training/device_memory.h"
 #include "training/preprocessing.h"
 #include "training/stopping.h"
+#include "training/stopwatch.h"
 
 namespace dbps::training {
 namespace {
@@ -126,6 +128,29 @@ Evaluation summarise(const config::Config& config, const data::Dataset& dataset,
   return evaluation;
 }
 
+struct Timed {
+  int64_t pictures;
+  double seconds;
+};
+
+InferenceCost cost_of(const std::vector<Timed>& batches, at::Device device) {
+  InferenceCost cost;
+  for (const Timed& batch : batches) cost.batch = std::max(cost.batch, batch.pictures);
+  std::vector<double> seconds;
+  for (const Timed& batch : batches) {
+    if (batch.pictures == cost.batch) seconds.push_back(batch.seconds);
+  }
+  if (seconds.size() > 1) seconds.erase(seconds.begin());
+  std::sort(seconds.begin(), seconds.end());
+  const size_t middle = seconds.size() / 2;
+  if (!seconds.empty()) {
+    cost.seconds_a_batch =
+        seconds.size() % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2;
+  }
+  cost.bytes_peak = peak_device_bytes(device);
+  return cost;
+}
+
 std::string class_name(const model::TaskOptions& task, size_t index) {
   return index < task.classes.size() ? task.classes[index] : std::to_string(index);
 }
@@ -157,22 +182,29 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   Predictor predictor(config, model, pass);
   const auto count = static_cast<int64_t>(pictures.size());
   Progress progress(label, world.rank() == 0);
+  const at::Device device = model.tensors().front().tensor.device();
+  begin_peak(device);
 
   std::vector<Prediction> mine;
+  std::vector<Timed> timed;
   bool stopped = false;
   try {
     const auto wait_on = [&](bool went_on) { stop_or_wait_on(watchdog, went_on); };
     while (std::optional<data::HostBatch> batch = loader.next(wait_on)) {
       stop_or_go_on(watchdog);
-      for (Prediction& p : predictor.predict(*batch, [&] { stop_or_go_on(watchdog); })) {
-        mine.push_back(std::move(p));
-      }
+      const Stopwatch predicting;
+      std::vector<Prediction> predicted =
+          predictor.predict(*batch, [&] { stop_or_go_on(watchdog); });
+      timed.push_back({static_cast<int64_t>(predicted.size()), predicting.seconds()});
+      for (Prediction& p : predicted) mine.push_back(std::move(p));
       const int64_t seen = static_cast<int64_t>(mine.size()) * world.world_size();
       progress.update(std::min(seen, count), count, "pictures");
     }
   } catch (const StopRequested&) {
     stopped = true;
   }
+
+  const InferenceCost cost = cost_of(timed, device);
 
   watchdog.wait("gather");
   std::vector<Prediction> all;
@@ -183,7 +215,9 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   std::sort(all.begin(), all.end(),
             [](const Prediction& a, const Prediction& b) { return a.picture < b.picture; });
   DBPS_CHECK(all.size() == pictures.size(), "an evaluation lost or repeated a picture");
-  return summarise(config, dataset, std::move(all));
+  Evaluation evaluation = summarise(config, dataset, std::move(all));
+  evaluation.cost = cost;
+  return evaluation;
 }
 
 bool higher_is_better(const std::string& monitor) { return monitor != "loss"; }

@@ -23,10 +23,19 @@ struct TaskEvaluation {
   std::vector<std::vector<int64_t>> confusion;  // rows: truth; empty for multilabel
 };
 
+// What prediction took on this rank, reading and decoding not counted.
+struct InferenceCost {
+  int64_t batch = 0;           // pictures, of the largest batch
+  double seconds_a_batch = 0;  // the median over batches of that size; the first warms up and is
+                               // left out where there are others
+  int64_t bytes_peak = 0;      // of tensors on the device, the model's included (device_memory.h)
+};
+
 struct Evaluation {
   double loss = 0;                      // mean over labelled pictures, mean over tasks
   std::vector<TaskEvaluation> tasks;    // in the order of the configuration
   std::vector<Prediction> predictions;  // in the order of `pictures`, the same on every rank
+  InferenceCost cost;
 };
 
 // Collective. nullopt on every rank when one of them was asked to stop. Ranks share the pictures;

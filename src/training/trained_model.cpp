@@ -9,6 +9,7 @@
 #include "checkpoint/checkpoint.h"
 #include "distributed/collectives.h"
 #include "model/model_weights.h"
+#include "training/device_memory.h"
 #include "training/model_card.h"
 #include "training/preprocessing.h"
 #include "training/resolve.h"
@@ -80,6 +81,7 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
   find_width_in(config, file);
   const at::Device device = distributed::choose_device(world, config.distributed);
 
+  count_tensor_bytes(device);
   TrainedModel trained;
   trained.config = std::make_unique<config::Config>(resolve_machine(config, world, device));
   set_numerics(trained.config->distributed);

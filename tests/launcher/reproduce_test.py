@@ -13,7 +13,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "launcher"))
-from paper import figures, page  # noqa: E402
+from paper import figures, page, runs  # noqa: E402
 from paper import rows as paper_rows  # noqa: E402
 
 REPRODUCE = ROOT / "launcher" / "reproduce"
@@ -149,6 +149,17 @@ class Figures(unittest.TestCase):
 
         self.assertAlmostEqual(figures.cost(Fake()).milliseconds, 200)
         self.assertEqual(figures.cost(Fake()).bytes, 7)
+
+    def test_inference_costs_what_eval_measured(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run = runs.Run(paper_rows.rows_of("table3", "fmow")[0], 0, pathlib.Path(folder))
+            run.folder.mkdir()
+            measured = {"device": "cpu", "batch": 16, "seconds_a_batch": 0.25, "bytes_peak": 9}
+            for inference, expected in ((measured, (250, 9)), ({**measured, "batch": 8}, (None, None)),
+                                        (None, (None, None))):
+                run.evaluation_file("best").write_text(json.dumps({"inference": inference}))
+                found = figures.inference_cost(run)
+                self.assertEqual((found.milliseconds, found.bytes), expected)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,15 @@ class Usage(ProgramTest):
         one_thread = ("--set", "distributed.threads=1")
         evaluated = run("eval", run_folder, "--split", "test", "--json", *one_thread)
         shared = run("eval", run_folder, "--split", "test", "--json", *one_thread, ranks=2)
-        self.assertEqual(json.loads(shared.out), json.loads(evaluated.out))
+        alone, both = json.loads(evaluated.out), json.loads(shared.out)
+        cost = alone.pop("inference")
+        self.assertEqual((cost["device"], cost["batch"]), ("cpu", 4))
+        self.assertGreater(cost["seconds_a_batch"], 0)
+        weights = (run_folder / "checkpoints" / "best").read_text().strip()
+        model = run_folder / "checkpoints" / weights / "model.safetensors"
+        self.assertGreater(cost["bytes_peak"], model.stat().st_size // 2)
+        both.pop("inference")
+        self.assertEqual(both, alone)
         rows = (run_folder / "predictions-test.csv").read_text().splitlines()
         self.assertEqual(len(rows), 13)
 
