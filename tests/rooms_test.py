@@ -10,7 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EVERY_ROOM = {
     "base", "image", "store", "ingest", "data", "distributed", "model", "selection",
-    "optimization", "checkpoint", "report", "config", "training",
+    "optimization", "checkpoint", "report", "config", "training", "bench",
 }
 
 # A room may include itself, and: rooms, or single headers of rooms.
@@ -27,7 +27,8 @@ MAY_INCLUDE = {
     "checkpoint": {"base", "distributed", "model"},
     "report": {"base", "image"},
     "config": {"base"} | {f"{room}/options.h" for room in EVERY_ROOM},
-    "training": EVERY_ROOM - {"ingest"},
+    "training": EVERY_ROOM - {"ingest", "bench"},
+    "bench": EVERY_ROOM - {"ingest"},
     "launcher": EVERY_ROOM | {"launcher"},
 }
 
@@ -70,6 +71,8 @@ def check_itself():
         ("config", '#include "data/loader.h"'),
         ("selection", '#include "distributed/world.h"'),
         ("training", '#include "ingest/ingest.h"'),
+        ("training", '#include "bench/harness.h"'),
+        ("bench", '#include "ingest/ingest.h"'),
         ("data", "#include <hdf5.h>"),
         ("training", "  #  include <mpi.h>"),
         ("model", '#include "no_such_room/a.h"'),

@@ -11,6 +11,7 @@ void add_predict(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_checkpoints(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
+void add_bench(CLI::App& app, Context& context);
 void add_ingest(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
