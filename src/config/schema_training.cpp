@@ -71,10 +71,19 @@ void add_loop_keys(std::vector<Key>& keys) {
             "fixed shares of a step's batch, with statistics and randomness of their own; 0: one a "
             "rank")
       .automatic = Value{int64_t{0}, "", false};
-  t.choice<Precision>("precision", &TrainingOptions::precision,
-                      {{"fp32", Precision::kFp32}, {"fp64", Precision::kFp64}}, {"bf16", "auto"},
-                      kFixed, "of the computation");
-  t.planned("scan_precision", Value{"", "", false}, "of the scan; \"\": precision");
+  const Choices<Precision> precisions = {{"fp32", Precision::kFp32},
+                                         {"bf16", Precision::kBf16},
+                                         {"fp64", Precision::kFp64},
+                                         {"auto", Precision::kAuto}};
+  t.choice<Precision>("precision", &TrainingOptions::precision, precisions, {}, kFixed,
+                      "of the computation; \"bf16\": of the encoder, the rest in fp32; \"auto\": "
+                      "bf16 where it scans faster")
+      .automatic = Value{"auto", "", false};
+  Choices<Precision> of_scan = {{"", Precision::kSame}};
+  of_scan.insert(of_scan.end(), precisions.begin(), precisions.end());
+  t.choice<Precision>("scan_precision", &TrainingOptions::scan_precision, of_scan, {}, kFixed,
+                      "of the scan; \"\": precision")
+      .automatic = Value{"auto", "", false};
   t.real("loss_epsilon", &TrainingOptions::loss_epsilon, {.low = 0, .high = 0.1}, kFixed,
          "added to probabilities before the logarithm; 0: plain cross entropy");
   t.planned("exact", Value{false, "", false}, "equal bits on any number of ranks");

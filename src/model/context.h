@@ -44,6 +44,8 @@ struct Forward {
   bool training = false;
   std::optional<at::Generator> generator;  // dropout; owned by (seed, step, micro-batch)
   BatchStatistics* statistics = nullptr;   // where training BatchNorm layers record; not owned
+  // What an encoder's convolutions compute in; none: the type of its weights.
+  std::optional<at::ScalarType> compute_type;
 };
 
 }  // namespace dbps::model

@@ -8,19 +8,22 @@
 
 namespace dbps::model {
 
-// Evaluation mode, convolution + BatchNorm as one convolution with a bias, channels-last.
+// Evaluation mode, convolution + BatchNorm as one convolution with a bias. What stands between the
+// convolutions and after them keeps the type of the weights.
 class FoldedEncoder final : public ScanEncoder {
  public:
-  explicit FoldedEncoder(const ConvolutionalEncoder& source) : source_(source) { refresh(); }
+  FoldedEncoder(const ConvolutionalEncoder& source, at::ScalarType type)
+      : source_(source), type_(type) {
+    refresh();
+  }
 
   void refresh() override {
     const c10::NoGradGuard no_grad;
     layers_.clear();
     for (const auto& layer : source_.layers_) {
       const auto [scale, shift] = layer.norm.affine();
-      layers_.push_back(
-          {(layer.weight * scale.view({-1, 1, 1, 1})).contiguous(at::MemoryFormat::ChannelsLast),
-           shift, layer.stride, layer.padding});
+      layers_.emplace_back((layer.weight * scale.view({-1, 1, 1, 1})).to(type_), shift.to(type_),
+                           layer.stride, layer.padding);
     }
     if (source_.projector_) projector_ = source_.projector_->fold();
   }
@@ -30,24 +33,16 @@ class FoldedEncoder final : public ScanEncoder {
     const c10::NoGradGuard no_grad;
     const RunLayer run = [this](size_t index, const at::Tensor& x, Activation activation,
                                 const at::Tensor& residual) {
-      const Folded& layer = layers_[index];
-      at::Tensor y = at::conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding);
-      if (residual.defined()) y.add_(residual);
-      return activation == Activation::kRelu ? y.relu_() : y;
+      return layers_[index](x, activation, residual);
     };
-    const at::Tensor features = source_.pooled(patches_nCHW, run);
+    const at::Tensor features = source_.pooled(patches_nCHW.to(type_), run);
     return projector_ ? projector_->forward(features) : features;
   }
 
  private:
-  struct Folded {
-    at::Tensor weight;
-    at::Tensor bias;
-    int64_t stride;
-    int64_t padding;
-  };
   const ConvolutionalEncoder& source_;
-  std::vector<Folded> layers_;
+  const at::ScalarType type_;
+  std::vector<FusedConvolution> layers_;
   std::optional<Projector::Folded> projector_;
 };
 
@@ -107,27 +102,29 @@ at::Tensor ConvolutionalEncoder::pooled(const at::Tensor& patches, const RunLaye
   DBPS_CHECK(patches.dim() == 4 && patches.size(1) == spec_.channels,
              "an encoder was given patches of another number of channels");
   const at::Tensor features =
-      trunk(patches.contiguous(at::MemoryFormat::ChannelsLast), run).mean({2, 3});
+      trunk(patches.contiguous(at::MemoryFormat::ChannelsLast), run)
+          .mean({2, 3}, /*keepdim=*/false, layers_.front().weight.scalar_type());
   return normalised_ ? plain_layer_norm(features) : features;
 }
 
 at::Tensor ConvolutionalEncoder::embed(const at::Tensor& patches_nCHW, const Forward& forward) {
   const Forward evaluation;
   const Forward& used = options_.frozen ? evaluation : forward;
+  const at::ScalarType type = forward.compute_type.value_or(layers_.front().weight.scalar_type());
   const RunLayer run = [&](size_t index, const at::Tensor& x, Activation activation,
                            const at::Tensor& residual) {
     const ConvBn& layer = layers_[index];
-    at::Tensor y =
-        layer.norm.forward(at::conv2d(x, layer.weight, {}, layer.stride, layer.padding), used);
+    at::Tensor y = layer.norm.forward(
+        at::conv2d(x, layer.weight.to(type), {}, layer.stride, layer.padding), used);
     if (residual.defined()) y.add_(residual);
     return activation == Activation::kRelu ? y.relu_() : y;
   };
-  const at::Tensor features = pooled(patches_nCHW, run);
+  const at::Tensor features = pooled(patches_nCHW.to(type), run);
   return projector_ ? projector_->forward(features, used) : features;
 }
 
-std::unique_ptr<ScanEncoder> ConvolutionalEncoder::make_scan_copy() {
-  return std::make_unique<FoldedEncoder>(*this);
+std::unique_ptr<ScanEncoder> ConvolutionalEncoder::make_scan_copy(at::ScalarType type) {
+  return std::make_unique<FoldedEncoder>(*this, type);
 }
 
 }  // namespace dbps::model

@@ -15,12 +15,11 @@
 
 #include "model/batch_norm.h"
 #include "model/encoder.h"
+#include "model/fused_convolution.h"
 #include "model/initialize.h"
 #include "model/projector.h"
 
 namespace dbps::model {
-
-enum class Activation { kNone, kRelu };
 
 // Runs one layer of the network: activation(normalised convolution of x + residual). `residual` may
 // be undefined.
@@ -32,7 +31,7 @@ class ConvolutionalEncoder : public Encoder {
   const EncoderSpec& spec() const override { return spec_; }
   at::Tensor embed(const at::Tensor& patches_nCHW, const Forward& forward) override;
   Parameters& parameters() override { return parameters_; }
-  std::unique_ptr<ScanEncoder> make_scan_copy() override;
+  std::unique_ptr<ScanEncoder> make_scan_copy(at::ScalarType type) override;
 
  protected:
   struct Layer {
@@ -67,7 +66,8 @@ class ConvolutionalEncoder : public Encoder {
     int64_t padding;
   };
 
-  at::Tensor pooled(const at::Tensor& patches, const RunLayer& run) const;  // (n, features)
+  // (n, features), whatever type the layers compute in, in the type of the weights.
+  at::Tensor pooled(const at::Tensor& patches, const RunLayer& run) const;
 
   EncoderOptions options_;
   Initializer initial_;

@@ -46,8 +46,9 @@ class Encoder {
   // forward.statistics.
   virtual at::Tensor embed(const at::Tensor& patches_nCHW, const Forward& forward) = 0;
   virtual Parameters& parameters() = 0;
-  // Borrows this encoder, which must outlive it.
-  virtual std::unique_ptr<ScanEncoder> make_scan_copy() = 0;
+  // Computes in `type`, takes and gives the type of the weights. Borrows this encoder, which must
+  // outlive it.
+  virtual std::unique_ptr<ScanEncoder> make_scan_copy(at::ScalarType type) = 0;
 };
 
 // Initial weights are drawn from `seed` (Purpose::kInitialize), on the CPU in fp64 then cast, so

@@ -51,7 +51,8 @@ class FeatureEncoder final : public Encoder {
     return projector_.forward(vectors_nF, frozen_ ? Forward{} : forward);
   }
 
-  std::unique_ptr<ScanEncoder> make_scan_copy() override {
+  // One Linear: nothing to gain from another type.
+  std::unique_ptr<ScanEncoder> make_scan_copy(at::ScalarType /*type*/) override {
     return std::make_unique<FoldedProjector>(projector_);
   }
 

@@ -6,7 +6,8 @@
 
 namespace dbps::training {
 
-enum class Precision { kFp32, kFp64 };
+// kBf16: of the encoder; everything else stays in fp32.
+enum class Precision { kSame, kFp32, kBf16, kFp64, kAuto };
 
 struct ExperimentOptions {
   std::string name;  // the run's folder below output; may hold {seed} {fold} {job}
@@ -21,6 +22,7 @@ struct TrainingOptions {
   int64_t batch_size_global = 16;
   int64_t micro_batches = 0;  // 0: one a rank, resolved at the start
   Precision precision = Precision::kFp32;
+  Precision scan_precision = Precision::kSame;  // as `precision`
   double loss_epsilon = 1e-6;
 };
 

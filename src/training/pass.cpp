@@ -40,11 +40,12 @@ at::Tensor places_of(const std::vector<int64_t>& rows, const std::vector<int64_t
 
 }  // namespace
 
-Pass::Pass(model::Model& model, const selection::SelectionOptions& options)
+Pass::Pass(model::Model& model, const selection::SelectionOptions& options, ComputeTypes types)
     : model_(model),
+      types_(types),
       position_encoding_(model.options().aggregator.position_encoding),
       selector_(selection::make_selector(options)),
-      scan_encoder_(model.encoder().make_scan_copy()) {
+      scan_encoder_(model.encoder().make_scan_copy(types.scan)) {
   refresh();
 }
 
@@ -71,7 +72,9 @@ model::Ragged Pass::tokens(const data::HostBatch& batch, const data::DevicePatch
                            const selection::Selection& selection, const model::Forward& forward) {
   auto [salient_rows, salient_offsets] = flatten(selection.salient);
   model::Ragged salient;
-  salient.values = model_.encoder().embed(patches.gather(salient_rows), forward);
+  model::Forward encoding = forward;
+  encoding.compute_type = types_.pass;
+  salient.values = model_.encoder().embed(patches.gather(salient_rows), encoding);
   salient.offsets = std::move(salient_offsets);
 
   at::Tensor salient_places;

@@ -15,10 +15,16 @@
 
 namespace dbps::training {
 
+// What the encoder computes in, in the scan and in the pass after it.
+struct ComputeTypes {
+  at::ScalarType scan = at::kFloat;
+  at::ScalarType pass = at::kFloat;
+};
+
 // Borrows the model. Owns the scan's copy of its encoder. Not thread-safe.
 class Pass {
  public:
-  Pass(model::Model& model, const selection::SelectionOptions& options);
+  Pass(model::Model& model, const selection::SelectionOptions& options, ComputeTypes types);
 
   // Takes the encoder's present weights and running statistics over into the scan's copy.
   void refresh();
@@ -27,7 +33,8 @@ class Pass {
   selection::Selection select(const data::HostBatch& batch, const data::DevicePatches& patches,
                               const selection::Request& request);
 
-  // Embeds the salient patches with the encoder itself and aggregates them with the sub-salient
+  // Embeds the salient patches with the encoder itself, whatever forward.compute_type says in
+  // ComputeTypes::pass, and aggregates them with the sub-salient
   // embeddings: tokens (R, T, D), one row a bag or several (Aggregator::classifies_patches), with
   // gradient unless a NoGradGuard stands around the call.
   model::Ragged tokens(const data::HostBatch& batch, const data::DevicePatches& patches,
@@ -35,6 +42,7 @@ class Pass {
 
  private:
   model::Model& model_;
+  ComputeTypes types_;
   bool position_encoding_;
   std::unique_ptr<selection::Selector> selector_;
   std::unique_ptr<model::ScanEncoder> scan_encoder_;

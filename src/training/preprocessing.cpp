@@ -23,10 +23,6 @@ data::LoaderOptions loader_options(const config::Config& config, bool training, 
   return options;
 }
 
-at::ScalarType tensor_type(Precision precision) {
-  return precision == Precision::kFp64 ? at::kDouble : at::kFloat;
-}
-
 data::DevicePatches device_patches(const data::HostBatch& batch, const config::Config& config,
                                    model::Model& model, const at::Tensor& like) {
   const model::EncoderSpec& spec = model.encoder().spec();

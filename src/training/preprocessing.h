@@ -20,8 +20,6 @@ namespace dbps::training {
 data::LoaderOptions loader_options(const config::Config& config, bool training, int64_t epoch,
                                    bool pin_memory);
 
-at::ScalarType tensor_type(Precision precision);
-
 // The batch's patches on the device and of the type of `like`, with the configuration's mean and
 // standard deviation or else the encoder's. Borrows `batch`.
 data::DevicePatches device_patches(const data::HostBatch& batch, const config::Config& config,

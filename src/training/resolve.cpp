@@ -16,7 +16,6 @@
 #include "report/metrics.h"
 #include "training/device_memory.h"
 #include "training/prediction.h"
-#include "training/preprocessing.h"
 #include "training/schedule.h"
 
 namespace dbps::training {

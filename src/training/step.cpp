@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "distributed/signals.h"
 #include "training/device_memory.h"
+#include "training/precision.h"
 #include "training/preprocessing.h"
 #include "training/stopping.h"
 #include "training/stopwatch.h"
@@ -52,7 +53,7 @@ TrainingStep::TrainingStep(const config::Config& config, const data::Dataset& da
       world_(world),
       watchdog_(watchdog),
       labels_(dataset, model.options().tasks),
-      pass_(model, config.selection) {
+      pass_(model, config.selection, compute_types(config.training)) {
   for (const model::NamedTensor& parameter : model.parameters()) {
     if (parameter.tensor.requires_grad()) {
       trained_.parameters.emplace_back(parameter.name, parameter.tensor);

@@ -15,6 +15,7 @@
 #include "report/html.h"
 #include "training/device_memory.h"
 #include "training/plan_screen.h"
+#include "training/precision.h"
 #include "training/resolve.h"
 #include "training/run_folder.h"
 #include "training/trainer.h"
@@ -211,6 +212,7 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   set_numerics(machine.distributed);
   count_tensor_bytes(device);
   const data::Dataset dataset(machine.data, task_columns(machine));
+  resolve_precision(machine, device, world);
   const config::Config config = resolve_data(machine, dataset);
   refuse_other_run(request, config, earlier, dataset, folder);
   if (is_finished(earlier, config, folder, world.rank() == 0)) return folder.path;

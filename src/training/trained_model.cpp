@@ -11,7 +11,7 @@
 #include "model/model_weights.h"
 #include "training/device_memory.h"
 #include "training/model_card.h"
-#include "training/preprocessing.h"
+#include "training/precision.h"
 #include "training/resolve.h"
 #include "training/run_folder.h"
 
@@ -85,13 +85,15 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
   TrainedModel trained;
   trained.config = std::make_unique<config::Config>(resolve_machine(config, world, device));
   set_numerics(trained.config->distributed);
+  resolve_precision(*trained.config, device, world);
   trained.model = std::make_unique<model::Model>(
       model::ModelOptions{trained.config->encoder, trained.config->aggregator,
                           trained.config->tasks},
       device, tensor_type(trained.config->training.precision), trained.config->experiment.seed);
   model::load_model(trained.model->tensors(), file, weights);
   trained.metadata = file.metadata;
-  trained.pass = std::make_unique<Pass>(*trained.model, trained.config->selection);
+  trained.pass = std::make_unique<Pass>(*trained.model, trained.config->selection,
+                                        compute_types(trained.config->training));
   trained.weights = weights;
   return trained;
 }

@@ -16,6 +16,7 @@
 #include "training/evaluation.h"
 #include "training/map_pictures.h"
 #include "training/model_card.h"
+#include "training/precision.h"
 #include "training/preprocessing.h"
 #include "training/stopping.h"
 #include "training/stopwatch.h"

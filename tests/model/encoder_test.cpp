@@ -75,7 +75,7 @@ TEST_P(EncoderGolden, ThreeTrainingSteps) {
 TEST_P(EncoderGolden, ScanCopyFollowsTheEncoder) {
   for (const auto& [type, tolerance] : {std::pair{at::kDouble, 1e-10}, {at::kFloat, 2e-5}}) {
     const std::unique_ptr<Encoder> encoder = make(type);
-    const std::unique_ptr<ScanEncoder> scan = encoder->make_scan_copy();
+    const std::unique_ptr<ScanEncoder> scan = encoder->make_scan_copy(type);
     const at::Tensor input = patches(0, type);
     const at::Tensor before = scan->embed(input);
     EXPECT_FALSE(before.requires_grad());
@@ -122,7 +122,8 @@ TEST(Encoder, FullSize) {
     const at::Tensor patches = noise("patches.0", {2, 3, 32, 32}).to(at::kFloat);
     const at::Tensor embeddings = encoder->embed(patches, {});
     expect_close(embeddings, golden.at("full." + kind + ".eval"), 1e-4, kind);
-    expect_close(encoder->make_scan_copy()->embed(patches), embeddings, 2e-5, kind + " scan copy");
+    expect_close(encoder->make_scan_copy(at::kFloat)->embed(patches), embeddings, 2e-5,
+                 kind + " scan copy");
   }
 }
 

@@ -67,7 +67,7 @@ TEST_F(FeaturesTest, EvaluationAndScanCopyAreTheFormula) {
                                         tensors_.at("projector.bn.running_var"), false);
   EXPECT_GT(expected.max().item<double>(), 0);
   expect_close(encoder->embed(x, {}), expected, 1e-12, "evaluation");
-  const std::unique_ptr<ScanEncoder> scan = encoder->make_scan_copy();
+  const std::unique_ptr<ScanEncoder> scan = encoder->make_scan_copy(at::kFloat);
   expect_close(scan->embed(x), expected, 1e-12, "scan copy");
   EXPECT_FALSE(scan->embed(x).requires_grad());
 }
@@ -89,7 +89,7 @@ TEST_F(FeaturesTest, TrainingTakesBatchStatisticsAndGradientsReachTheLinear) {
   statistics_.update_running();
   expect_close(tensors_.at("projector.bn.running_mean"), mean, 1e-12, "running mean");
   expect_close(tensors_.at("projector.bn.running_var"), variance, 1e-12, "running variance");
-  const std::unique_ptr<ScanEncoder> scan = encoder->make_scan_copy();
+  const std::unique_ptr<ScanEncoder> scan = encoder->make_scan_copy(at::kFloat);
   expect_close(scan->embed(x), reference(x, mean, variance, false), 1e-12, "scan after a step");
 }
 

@@ -38,7 +38,7 @@ TEST(Model, TrainsOneStepEndToEnd) {
   model.statistics().reset();
   const at::Tensor patches = at::randn({5, 3, 32, 32});
   const at::Tensor salient = model.encoder().embed(patches, forward);
-  const std::unique_ptr<ScanEncoder> scan = model.encoder().make_scan_copy();
+  const std::unique_ptr<ScanEncoder> scan = model.encoder().make_scan_copy(at::kFloat);
   const at::Tensor rest = scan->embed(at::randn({3, 3, 32, 32}));
   const at::Tensor tokens =
       model.aggregator().aggregate({salient, {0, 2, 5}}, {rest, {0, 0, 3}}, {}, {}, forward);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "model/weights.h"
 #include "training/model_card.h"
+#include "training/precision.h"
 #include "training/preprocessing.h"
 
 namespace dbps::parity {

@@ -13,6 +13,7 @@
 #include "parity/probe_batch.h"
 #include "selection/ranking.h"
 #include "training/pass.h"
+#include "training/precision.h"
 #include "training/preprocessing.h"
 
 namespace dbps::parity {
@@ -96,7 +97,7 @@ void embeddings(Case& c) {
   const config::Config config = config_of(c);
   const auto model = model_of(c, config);
   c.out["encoder"] = model->encoder().embed(c.input("patches"), model::Forward{});
-  const auto copy = model->encoder().make_scan_copy();
+  const auto copy = model->encoder().make_scan_copy(model->tensors().front().tensor.scalar_type());
   copy->refresh();
   c.out["scan"] = copy->embed(c.input("patches"));
 }
@@ -200,7 +201,7 @@ void gradients(Case& c) {
   const data::HostBatch batch = host_batch(c);
   const at::Tensor like = model->parameters().front().tensor;
   const data::DevicePatches patches = training::device_patches(batch, config, *model, like);
-  training::Pass pass(*model, config.selection);
+  training::Pass pass(*model, config.selection, training::compute_types(config.training));
   const selection::Selection selection =
       pass.select(batch, patches, training::training_request(config, 0, 0.0, nullptr));
   model->statistics().reset();

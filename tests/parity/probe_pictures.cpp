@@ -9,6 +9,7 @@
 #include "data/loader.h"
 #include "image/resize.h"
 #include "parity/probe.h"
+#include "training/precision.h"
 #include "training/preprocessing.h"
 
 namespace dbps::parity {

@@ -10,6 +10,7 @@
 #include "selection/ranking.h"
 #include "selection/scan.h"
 #include "training/pass.h"
+#include "training/precision.h"
 #include "training/preprocessing.h"
 
 namespace dbps::parity {
@@ -135,13 +136,14 @@ void scan_pictures(Case& c) {
   const data::DevicePatches patches = training::device_patches(batch, config, *model, like);
   const selection::Request request = request_of(config, c.parameters.at("training"));
 
-  training::Pass pass(*model, config.selection);
+  training::Pass pass(*model, config.selection, training::compute_types(config.training));
   const selection::Selection selection = pass.select(batch, patches, request);
   c.out["salient"] = as_tensor(rows_within(selection.salient, batch.offsets), request.salient);
   c.out["sub_salient"] =
       as_tensor(rows_within(selection.sub_salient, batch.offsets), request.sub_salient);
 
-  const auto encoder = model->encoder().make_scan_copy();
+  const auto encoder =
+      model->encoder().make_scan_copy(model->tensors().front().tensor.scalar_type());
   encoder->refresh();
   for (size_t b = 0; b < batch.bags.size(); ++b) {
     std::vector<int64_t> rows(static_cast<size_t>(batch.offsets[b + 1] - batch.offsets[b]));
