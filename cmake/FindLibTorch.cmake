@@ -86,6 +86,10 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
     endif()
   endif()
   target_link_libraries(LibTorch::torch INTERFACE ${_link})
+  # at::parallel_for is compiled into its callers, as one thread where they are built without OpenMP.
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  target_compile_options(LibTorch::torch INTERFACE ${OpenMP_CXX_FLAGS})
+  target_link_options(LibTorch::torch INTERFACE ${OpenMP_CXX_FLAGS})
 
   find_path(LibTorch_NCCL_INCLUDE nccl.h HINTS "${_site}/nvidia/nccl/include")
   find_library(LibTorch_NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS "${_site}/nvidia/nccl/lib")

@@ -30,6 +30,11 @@ const std::vector<Benchmark>& benchmarks() {
   static const std::vector<Benchmark> all = {
       {"read", "a store's reader beside a bare loop of pread and CRC32C, and beside pread alone",
        false, run_read},
+      {"scan",
+       "ResNet-18 as the scan runs it, beside the same network operator by operator, and beside "
+       "matrix products",
+       false, run_scan},
+      {"step", "a training step, beside the same arithmetic operator by operator", false, run_step},
   };
   return all;
 }

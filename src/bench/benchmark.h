@@ -32,7 +32,7 @@ struct Report {
   std::string name;
   std::string of;  // what was worked on: "268 MB in 256 pictures"
   std::vector<Comparison> comparisons;
-  std::vector<std::string> notes;  // what could not be measured, and why
+  std::vector<std::string> notes;  // what the rates do not say
 };
 
 struct Benchmark {
@@ -49,6 +49,8 @@ const std::vector<Benchmark>& benchmarks();
 // Throws ConfigError naming the nearest known one.
 const Benchmark& find_benchmark(const std::string& name);
 
+Report run_scan(const Settings& settings);
+Report run_step(const Settings& settings);
 Report run_read(const Settings& settings);
 
 }  // namespace dbps::bench

@@ -199,11 +199,13 @@ WinogradConvolution::WinogradConvolution(const at::Tensor& weight_DC33, const at
   const int64_t out = weight_DC33.size(0);
   const int64_t in = weight_DC33.size(1);
   const at::Tensor g = filter_transform().to(at::kFloat);
-  // (6, 3) (D, C, 3, 3) (3, 6), as one product: (36, 9) x (9, D C).
+  // G w G^T of all filters as one product: (36, 9) x (slices, 9, C D / slices).
   const at::Tensor both = at::einsum("ai,bj->abij", {g, g}).reshape({kPoints, 9});
-  const at::Tensor filters = at::matmul(both, weight_DC33.reshape({out * in, 9}).t());
   const int64_t parts = slices(out);
-  filters_ = filters.view({kPoints, parts, out / parts, in}).permute({1, 0, 3, 2}).contiguous();
+  const at::Tensor weights = weight_DC33.reshape({parts, out / parts, in, 9})
+                                 .permute({0, 3, 2, 1})
+                                 .reshape({parts, 9, in * out / parts});
+  filters_ = at::matmul(both, weights).view({parts, kPoints, in, out / parts});
 }
 
 at::Tensor WinogradConvolution::operator()(const at::Tensor& x, const at::Tensor& residual,
