@@ -5,6 +5,7 @@ namespace dbps::config {
 namespace {
 
 using distributed::Backend;
+using distributed::Compress;
 using distributed::DeviceKind;
 using distributed::DistributedOptions;
 using report::ReportOptions;
@@ -33,7 +34,9 @@ void add_distributed_keys(std::vector<Key>& keys) {
   t.planned("patch_group", Value{int64_t{1}, "", false}, "ranks that share each picture");
   t.integer("check_every", &DistributedOptions::check_every, {}, kFree,
             "steps between checks that all ranks hold equal weights; 0: only at the start");
-  t.planned("compress", Value{"none", "", false}, "gradients on the wire: \"none\" or \"bf16\"");
+  t.choice<Compress>("compress", &DistributedOptions::compress,
+                     {{"none", Compress::kNone}, {"bf16", Compress::kBf16}}, {}, kFixed,
+                     "gradients on the wire: half the bytes, rounded to 8 bits at each sum");
   t.flag("tf32", &DistributedOptions::tf32, kFixed, "on a GPU, matrix products in TF32");
   t.flag("deterministic", &DistributedOptions::deterministic, kFixed,
          "on a GPU, equal bits in every run");

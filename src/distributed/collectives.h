@@ -22,8 +22,9 @@ class Work {
 class Collectives {
  public:
   virtual ~Collectives() = default;
-  // Starts summing a contiguous fp32, fp64 or int64 tensor in place over all ranks. Collective:
-  // every rank starts the same reductions in the same order. Threading: one thread at a time.
+  // Starts summing a contiguous fp32, fp64, bf16 or int64 tensor in place over all ranks.
+  // Collective: every rank starts the same reductions in the same order. Threading: one thread at a
+  // time.
   virtual std::unique_ptr<Work> all_reduce(at::Tensor tensor) = 0;
   // Copies root's tensor, of any type and strides that are the same on all ranks, to all, in place.
   // Collective.

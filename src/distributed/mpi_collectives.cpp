@@ -31,11 +31,19 @@ MPI_Datatype datatype_of(const at::Tensor& tensor) {
       return MPI_DOUBLE;
     case at::kLong:
       return MPI_INT64_T;
+    case at::kBFloat16:
+      return MPI_UINT16_T;  // summed by add_bf16
     default:
       break;
   }
   throw Error(ExitCode::kInternal, fmt::format("cannot reduce tensors of type {} over MPI",
                                                at::toString(tensor.scalar_type())));
+}
+
+void add_bf16(void* from, void* to, int* count, MPI_Datatype*) {
+  const auto* values = static_cast<const c10::BFloat16*>(from);
+  auto* sums = static_cast<c10::BFloat16*>(to);
+  for (int i = 0; i < *count; ++i) sums[i] = sums[i] + values[i];
 }
 
 constexpr int kNoRoot = -1;
@@ -66,7 +74,7 @@ struct Job {
     if (failure) std::rethrow_exception(failure);
   }
 
-  void start(MPI_Comm communicator) {
+  void start(MPI_Comm communicator, MPI_Op sum_of_bf16) {
     const bool sums = root == kNoRoot;
     const MPI_Datatype type = sums ? datatype_of(host) : MPI_BYTE;
     const int64_t element = sums ? static_cast<int64_t>(host.element_size()) : 1;
@@ -77,8 +85,9 @@ struct Job {
       char* piece = data + begin * element;
       requests.push_back(MPI_REQUEST_NULL);
       if (sums) {
-        DBPS_MPI(MPI_Iallreduce(MPI_IN_PLACE, piece, count, type, MPI_SUM, communicator,
-                                &requests.back()));
+        const MPI_Op sum = host.scalar_type() == at::kBFloat16 ? sum_of_bf16 : MPI_SUM;
+        DBPS_MPI(
+            MPI_Iallreduce(MPI_IN_PLACE, piece, count, type, sum, communicator, &requests.back()));
       } else {
         DBPS_MPI(MPI_Ibcast(piece, count, type, root, communicator, &requests.back()));
       }
@@ -111,7 +120,10 @@ class MpiWork final : public Work {
 }  // namespace
 
 struct MpiCollectives::State {
-  explicit State(MPI_Comm over) : communicator(over), thread([this] { run(); }) {}
+  explicit State(MPI_Comm over) : communicator(over) {
+    DBPS_MPI(MPI_Op_create(add_bf16, /*commute=*/1, &sum_of_bf16));
+    thread = std::thread([this] { run(); });
+  }
 
   ~State() {
     {
@@ -120,6 +132,7 @@ struct MpiCollectives::State {
     }
     changed.notify_all();
     thread.join();
+    MPI_Op_free(&sum_of_bf16);
   }
 
   std::shared_ptr<Job> submit(const at::Tensor& tensor, int root);
@@ -128,6 +141,7 @@ struct MpiCollectives::State {
   bool start_what_is_ready();
 
   const MPI_Comm communicator;
+  MPI_Op sum_of_bf16 = MPI_OP_NULL;
   std::optional<c10::Stream> side;  // for copies from the GPU
 
   std::mutex mutex;
@@ -182,7 +196,7 @@ bool MpiCollectives::State::start_what_is_ready() {
       queue.pop_front();
     }
     flying.push_back(job);
-    job->start(communicator);
+    job->start(communicator, sum_of_bf16);
     started = true;
   }
 }

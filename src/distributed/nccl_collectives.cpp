@@ -37,6 +37,8 @@ ncclDataType_t datatype_of(const at::Tensor& tensor) {
       return ncclFloat64;
     case at::kLong:
       return ncclInt64;
+    case at::kBFloat16:
+      return ncclBfloat16;
     default:
       break;
   }

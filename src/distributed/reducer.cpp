@@ -46,6 +46,8 @@ struct Parameter {
 
 struct Bucket {
   at::Tensor flat;
+  bool compressed = false;
+  at::Tensor wire;  // what travels of a compressed one, while it does
   std::vector<size_t> parameters;
   size_t missing = 0;  // gradients of this step still to come
 };
@@ -96,15 +98,18 @@ std::vector<Packed> pack(const std::vector<at::Tensor>& tensors) {
 }  // namespace
 
 struct GradientReducer::State {
-  State(std::vector<std::pair<std::string, at::Tensor>> named, Collectives& over, double bucket_mb);
+  State(std::vector<std::pair<std::string, at::Tensor>> named, Collectives& over, double bucket_mb,
+        Compress compress);
   ~State();
 
   void lay_out(double bucket_mb);
-  void make_views();
+  void make_views(Compress compress);
   void add_hooks();
   void arrived(size_t index);
   void start_ready();
   void start(const at::Tensor& flat) { works.push_back(collectives.all_reduce(flat)); }
+  void start(Bucket& bucket);
+  void expand();
   void check_view(const Parameter& parameter) const;
   void rewind();
 
@@ -118,7 +123,7 @@ struct GradientReducer::State {
 };
 
 GradientReducer::State::State(std::vector<std::pair<std::string, at::Tensor>> named,
-                              Collectives& over, double bucket_mb)
+                              Collectives& over, double bucket_mb, Compress compress)
     : collectives(over) {
   for (auto& [name, tensor] : named) {
     DBPS_CHECK(tensor.is_leaf() && tensor.requires_grad(),
@@ -128,7 +133,7 @@ GradientReducer::State::State(std::vector<std::pair<std::string, at::Tensor>> na
     parameter.tensor = std::move(tensor);
   }
   lay_out(bucket_mb);
-  make_views();
+  make_views(compress);
   add_hooks();
   rewind();
 }
@@ -161,12 +166,13 @@ void GradientReducer::State::lay_out(double bucket_mb) {
   }
 }
 
-void GradientReducer::State::make_views() {
+void GradientReducer::State::make_views(Compress compress) {
   for (Bucket& bucket : buckets) {
     int64_t total = 0;
     for (const size_t i : bucket.parameters) total += parameters[i].tensor.numel();
     bucket.flat =
         at::zeros({total}, parameters[bucket.parameters[0]].tensor.options().requires_grad(false));
+    bucket.compressed = compress == Compress::kBf16 && bucket.flat.scalar_type() == at::kFloat;
     int64_t begin = 0;
     for (const size_t i : bucket.parameters) {
       const at::Tensor tensor = parameters[i].tensor.detach();
@@ -210,7 +216,19 @@ void GradientReducer::State::arrived(size_t index) {
 
 // Every rank starts the same buckets in the same order, whatever order its gradients come in.
 void GradientReducer::State::start_ready() {
-  while (started < buckets.size() && buckets[started].missing == 0) start(buckets[started++].flat);
+  while (started < buckets.size() && buckets[started].missing == 0) start(buckets[started++]);
+}
+
+void GradientReducer::State::start(Bucket& bucket) {
+  if (bucket.compressed) bucket.wire = bucket.flat.to(at::kBFloat16);
+  start(bucket.compressed ? bucket.wire : bucket.flat);
+}
+
+void GradientReducer::State::expand() {
+  for (Bucket& bucket : buckets) {
+    if (bucket.compressed) bucket.flat.copy_(bucket.wire);
+    bucket.wire.reset();
+  }
 }
 
 void GradientReducer::State::rewind() {
@@ -221,8 +239,8 @@ void GradientReducer::State::rewind() {
 }
 
 GradientReducer::GradientReducer(std::vector<std::pair<std::string, at::Tensor>> parameters,
-                                 Collectives& collectives, double bucket_mb)
-    : state_(std::make_unique<State>(std::move(parameters), collectives, bucket_mb)) {
+                                 Collectives& collectives, double bucket_mb, Compress compress)
+    : state_(std::make_unique<State>(std::move(parameters), collectives, bucket_mb, compress)) {
   zero();
 }
 
@@ -242,12 +260,13 @@ void GradientReducer::expect_last(bool last) { state_->last = last; }
 void GradientReducer::finish(const std::vector<at::Tensor>& extra) {
   State& state = *state_;
   for (const Parameter& parameter : state.parameters) state.check_view(parameter);
-  while (state.started < state.buckets.size()) state.start(state.buckets[state.started++].flat);
+  while (state.started < state.buckets.size()) state.start(state.buckets[state.started++]);
   const std::vector<Packed> packed = pack(extra);
   for (const Packed& one : packed) state.start(one.flat);
 
   const auto begin = std::chrono::steady_clock::now();
   for (const auto& work : state.works) work->wait();
+  state.expand();
   state.waited = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   for (const Packed& one : packed) one.copy_back();
   state.rewind();
@@ -257,7 +276,9 @@ double GradientReducer::seconds_waited() const { return state_->waited; }
 
 int64_t GradientReducer::bytes() const {
   int64_t total = 0;
-  for (const Bucket& bucket : state_->buckets) total += static_cast<int64_t>(bucket.flat.nbytes());
+  for (const Bucket& bucket : state_->buckets) {
+    total += static_cast<int64_t>(bucket.flat.nbytes()) / (bucket.compressed ? 2 : 1);
+  }
   return total;
 }
 

@@ -59,8 +59,8 @@ TrainingStep::TrainingStep(const config::Config& config, const data::Dataset& da
       trained_.parameters.emplace_back(parameter.name, parameter.tensor);
     }
   }
-  reducer_ = std::make_unique<distributed::GradientReducer>(trained_.parameters, collectives,
-                                                            config.distributed.bucket_mb);
+  reducer_ = std::make_unique<distributed::GradientReducer>(
+      trained_.parameters, collectives, config.distributed.bucket_mb, config.distributed.compress);
 }
 
 TrainingStep::~TrainingStep() = default;

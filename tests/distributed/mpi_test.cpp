@@ -159,6 +159,33 @@ TEST(Reducer, UnevenAndEmptyShares) {
   }
 }
 
+// Small whole numbers and their sums are exact in 8 bits; thirds are not.
+TEST(Reducer, CompressedGradientsAreRoundedSums) {
+  const auto collectives = make_collectives(*world, cpu_options(), at::kCPU);
+  const at::Tensor weight = at::zeros({300}, at::kFloat).set_requires_grad(true);
+  GradientReducer reducer({{"weight", weight}}, *collectives, 25, Compress::kBf16);
+  EXPECT_EQ(reducer.bytes(), 600);
+  for (const double scale : {1.0, 1.0 / 3}) {
+    const at::Tensor slope = (at::arange(300, at::kFloat) % 16 + world->rank()) * scale;
+    reducer.zero();
+    reducer.expect_last(true);
+    (weight * slope).sum().backward();
+    const at::Tensor exact_beside = at::full({1}, 1.0 / 3, at::kFloat);
+    reducer.finish({exact_beside});
+    const double ranks = expected_size;
+    const at::Tensor expected =
+        ((at::arange(300, at::kFloat) % 16) * ranks + ranks * (ranks - 1) / 2) * scale;
+    const double worst = (weight.grad() - expected).abs().div(expected + 1e-6).max().item<double>();
+    if (scale == 1.0) {
+      EXPECT_EQ(worst, 0);
+    } else {
+      EXPECT_LT(worst, 0.02);
+      EXPECT_GT(worst, 1e-4) << "the gradients were not compressed";
+    }
+    EXPECT_NEAR(exact_beside.item<double>(), ranks / 3, 1e-6);
+  }
+}
+
 TEST(Consistency, FindsOneFlippedBit) {
   at::Tensor first = at::arange(1000, at::kFloat);
   at::Tensor second = at::ones({3, 4});
