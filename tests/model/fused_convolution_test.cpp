@@ -49,28 +49,36 @@ Operands operands(const Case& c) {
 }
 
 double worst(const at::Tensor& found, const at::Tensor& exact) {
-  return (found.to(at::kDouble) - exact).abs().max().item<double>();
+  return (found.to(at::kCPU).to(at::kDouble) - exact).abs().max().item<double>();
 }
 
 class Fused : public ::testing::TestWithParam<Case> {};
 
-TEST_P(Fused, ComputesWhatDoublePrecisionDoes) {
-  const Case& c = GetParam();
+void compare_on(at::Device device, const Case& c) {
   const Operands all = operands(c);
   for (const auto& [type, tolerance] :
        {std::pair{at::kDouble, 1e-12}, {at::kFloat, 3e-5}, {at::kBFloat16, 0.1}}) {
-    const FusedConvolution convolution(all.weight.to(type), all.bias.to(type), c.stride,
-                                       c.kernel / 2);
-    const at::Tensor x = all.x.to(type).contiguous(at::MemoryFormat::ChannelsLast);
+    const auto there = [&, type = type](const at::Tensor& tensor) {
+      return tensor.to(at::TensorOptions(device).dtype(type));
+    };
+    const FusedConvolution convolution(there(all.weight), there(all.bias), c.stride, c.kernel / 2);
+    const at::Tensor x = there(all.x).contiguous(at::MemoryFormat::ChannelsLast);
     EXPECT_LT(worst(convolution(x, Activation::kRelu, {}), all.exact), tolerance) << type;
     EXPECT_LT(
-        worst(convolution(x, Activation::kRelu, all.residual.to(type)), all.exact_with_residual),
+        worst(convolution(x, Activation::kRelu, there(all.residual)), all.exact_with_residual),
         tolerance)
         << type;
     const at::Tensor linear = convolution(x, Activation::kNone, {});
     EXPECT_LT(worst(linear.relu(), all.exact), tolerance) << type;
     EXPECT_LT(linear.min().item<double>(), 0) << "without an activation there are negative values";
   }
+}
+
+TEST_P(Fused, ComputesWhatDoublePrecisionDoes) { compare_on(at::kCPU, GetParam()); }
+
+TEST_P(Fused, ComputesItOnAGpuToo) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no GPU here";
+  compare_on(at::kCUDA, GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Fused,
