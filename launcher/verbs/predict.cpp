@@ -154,16 +154,13 @@ Json predict_one(const Input& input, const Options& options, training::TrainedMo
   Json line = {{"id", input.id}, {"source", input.source.string()}};
   try {
     const config::Config& config = *trained.config;
-    image::Image picture;
     data::HostBatch batch;
+    std::vector<uint8_t> bytes;
     if (model::reads_vectors(config.encoder)) {
       batch = read_vectors(input, config.encoder.width_in);
     } else {
-      image::DecodeOptions decoding;
-      decoding.channels = static_cast<int>(config.encoder.channels);
-      decoding.max_pixels = config.data.picture_pixels;
-      picture = image::decode(input.read(), input.source.string(), decoding);
-      batch = data::cut_picture(picture, input.id,
+      bytes = input.read();
+      batch = data::cut_encoded(bytes, input.source.string(), input.id,
                                 training::loader_options(config, /*training=*/false, 0, false));
     }
     const training::Prediction prediction = predictor.predict(batch, nullptr).front();
@@ -173,7 +170,9 @@ Json predict_one(const Input& input, const Options& options, training::TrainedMo
     }
     line["salient"] = patches_json(prediction.salient);
     line["sub_salient"] = patches_json(prediction.sub_salient);
-    if (!options.maps.empty()) training::write_map(options.maps, input.id, picture, prediction);
+    if (!options.maps.empty()) {
+      training::write_map(options.maps, config, input.id, bytes, prediction);
+    }
   } catch (const DataError& error) {
     line["error"] = error.what();
   }

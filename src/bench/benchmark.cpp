@@ -30,11 +30,17 @@ const std::vector<Benchmark>& benchmarks() {
   static const std::vector<Benchmark> all = {
       {"read", "a store's reader beside a bare loop of pread and CRC32C, and beside pread alone",
        false, run_read},
+      {"decode", "JPEG as the loader decodes it, beside libjpeg-turbo alone on as many threads",
+       false, run_decode},
       {"scan",
        "ResNet-18 as the scan runs it, beside the same network operator by operator, and beside "
        "matrix products",
        false, run_scan},
       {"step", "a training step, beside the same arithmetic operator by operator", false, run_step},
+      {"reduce",
+       "ResNet-18's gradients through the reducer, beside a memory copy of them and, on several "
+       "ranks, one plain sum over them",
+       true, run_reduce},
   };
   return all;
 }

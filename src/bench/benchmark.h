@@ -52,5 +52,7 @@ const Benchmark& find_benchmark(const std::string& name);
 Report run_scan(const Settings& settings);
 Report run_step(const Settings& settings);
 Report run_read(const Settings& settings);
+Report run_decode(const Settings& settings);
+Report run_reduce(const Settings& settings);  // settings.world is given; collective
 
 }  // namespace dbps::bench

@@ -105,7 +105,12 @@ class BareFiles {
 };
 
 void read_pictures(const store::Reader& reader, int64_t num_bags, int threads) {
-  parallel_for(num_bags, threads, [&](int64_t bag) { reader.read(bag); });
+  parallel_for(num_bags, threads, [&](int64_t bag) {
+    thread_local std::vector<uint8_t> buffer;
+    const size_t size = reader.tile(bag).bytes;
+    if (buffer.size() < size) buffer.resize(size);
+    reader.read_into(std::span(buffer).first(size), bag);
+  });
 }
 
 void read_vectors(const store::Reader& reader, int64_t num_bags, int threads) {

@@ -11,8 +11,9 @@
 namespace dbps::config {
 namespace {
 
-constexpr std::array<std::string_view, 9> kPixelKeys = {
-    "height", "width", "resize", "scale", "patch_size", "patch_stride", "edge", "mean", "std"};
+constexpr std::array<std::string_view, 10> kPixelKeys = {
+    "height",       "width", "resize", "scale", "patch_size",
+    "patch_stride", "edge",  "mean",   "std",   "fast_decode"};
 
 bool is_about_pixels(const Key& key) {
   if (key.table == "augment") return !key.planned;

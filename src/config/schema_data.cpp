@@ -154,7 +154,9 @@ void add_data_keys(std::vector<Key>& keys) {
       .automatic = automatic(0);
   t.real("picture_pixels", &DataOptions::picture_pixels, {.low = 1}, kFree,
          "larger pictures are refused");
-  t.planned("fast_decode", Value{false, "", false}, "JPEG decoded smaller where the resize allows");
+  t.flag("fast_decode", &DataOptions::fast_decode, kFixed,
+         "a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is still half as large again "
+         "as what resizing makes of it");
   t.planned("placement", Value{"shared", "", false},
             "where ranks read the store: \"shared\", or \"staged\" to local disks");
   t.planned("stage_dir", Value{"", "", false}, "the local folder of placement = \"staged\"");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -23,8 +24,27 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// A JPEG decoded smaller keeps detail that the resize of the full one smooths away: on sharp
+// photographs the two differ by up to 4/255 on average where the smaller one needs no resize any
+// more, and by at most 1.3/255 where it is half as large again as what is wanted.
+int64_t enough(int64_t pixels) { return (3 * pixels + 1) / 2; }
+
+image::Image decode_resized(std::span<const uint8_t> bytes, const std::string& name, Size size,
+                            const LoaderOptions& options) {
+  image::DecodeOptions decoding;
+  decoding.channels = options.channels;
+  decoding.max_pixels = options.data.picture_pixels;
+  if (options.data.fast_decode) {
+    decoding.enough_width = enough(size.width);
+    decoding.enough_height = enough(size.height);
+  }
+  image::Image picture = image::decode(bytes, name, decoding);
+  if (picture.width == size.width && picture.height == size.height) return picture;
+  return image::resize(picture, size.width, size.height);
+}
+
 image::Image read_picture(const Dataset& dataset, const Cut& cut, const LoaderOptions& options,
-                          PictureCost& cost) {
+                          std::vector<uint8_t>& encoded, PictureCost& cost) {
   const Picture& entry = dataset.pictures()[cut.bag.picture];
   const HostBag& bag = cut.bag;
   const double pixels =
@@ -35,21 +55,21 @@ image::Image read_picture(const Dataset& dataset, const Cut& cut, const LoaderOp
         entry.id, bag.source_width, bag.source_height, options.data.picture_pixels));
   }
   auto start = Clock::now();
-  const std::vector<uint8_t> bytes = dataset.store(entry.store).read(entry.bag);
+  const store::Reader& store = dataset.store(entry.store);
+  const size_t size = store.tile(entry.bag).bytes;
+  if (encoded.size() < size) encoded.resize(size);
+  const std::span<uint8_t> bytes(encoded.data(), size);
+  store.read_into(bytes, entry.bag);
   cost.read_seconds = seconds_since(start);
-  cost.bytes_read = static_cast<int64_t>(bytes.size());
+  cost.bytes_read = static_cast<int64_t>(size);
 
   start = Clock::now();
-  image::Image picture =
-      image::decode(bytes, entry.id, {options.channels, options.data.picture_pixels});
-  if (picture.width != bag.source_width || picture.height != bag.source_height) {
-    throw DataError(fmt::format("{}: decodes to {} x {} pixels, but its store says {} x {}",
-                                entry.id, picture.width, picture.height, bag.source_width,
-                                bag.source_height));
+  const image::Info info = image::probe(bytes, entry.id);
+  if (info.width != bag.source_width || info.height != bag.source_height) {
+    throw DataError(fmt::format("{}: has {} x {} pixels, but its store says {} x {}", entry.id,
+                                info.width, info.height, bag.source_width, bag.source_height));
   }
-  if (picture.width != cut.resized.width || picture.height != cut.resized.height) {
-    picture = image::resize(picture, cut.resized.width, cut.resized.height);
-  }
+  image::Image picture = decode_resized(bytes, entry.id, cut.resized, options);
   cost.decode_seconds = seconds_since(start);
   return picture;
 }
@@ -117,6 +137,21 @@ int64_t place_picture(const image::Image& picture, const LoaderOptions& options,
   return copied;
 }
 
+// One bag of all its patches, of a picture that is resized already.
+HostBatch cut_resized(const image::Image& picture, Size source, const std::string& id,
+                      LoaderOptions options) {
+  options.training = false;
+  HostBag bag;
+  bag.id = id;
+  bag.sample = stable_hash(id.data(), id.size());
+  bag.source_width = source.width;
+  bag.source_height = source.height;
+  std::vector<Cut> cuts = {plan_cut(std::move(bag), options)};
+  Filling filling = start_batch(std::move(cuts), options);
+  place_picture(picture, options, filling, 0);
+  return std::move(filling.batch);
+}
+
 Filling start_vectors(const Dataset& dataset, const std::vector<int64_t>& pictures,
                       const std::vector<int64_t>& occurrences, const LoaderOptions& options) {
   std::vector<HostBag> bags;
@@ -177,30 +212,29 @@ Filling start_batch(const Dataset& dataset, const std::vector<int64_t>& pictures
 }
 
 PictureCost fill_picture(const Dataset& dataset, const LoaderOptions& options, Filling& filling,
-                         size_t slot) {
+                         size_t slot, std::vector<uint8_t>& encoded) {
   if (dataset.kind() == store::Kind::kFeatures) return fill_vectors(dataset, filling, slot);
   PictureCost cost;
-  const image::Image picture = read_picture(dataset, filling.cuts[slot], options, cost);
+  const image::Image picture = read_picture(dataset, filling.cuts[slot], options, encoded, cost);
   cost.bytes_copied = place_picture(picture, options, filling, slot);
   return cost;
 }
 
 HostBatch cut_picture(const image::Image& picture, const std::string& id, LoaderOptions options) {
-  options.training = false;
-  HostBag bag;
-  bag.id = id;
-  bag.sample = stable_hash(id.data(), id.size());
-  bag.source_width = picture.width;
-  bag.source_height = picture.height;
-  std::vector<Cut> cuts = {plan_cut(std::move(bag), options)};
-  const Size size = cuts.front().resized;
-  Filling filling = start_batch(std::move(cuts), options);
-  if (size.width == picture.width && size.height == picture.height) {
-    place_picture(picture, options, filling, 0);
-  } else {
-    place_picture(image::resize(picture, size.width, size.height), options, filling, 0);
+  const Size source = {picture.width, picture.height};
+  const Size size = resized(options.data, source);
+  if (size.width == source.width && size.height == source.height) {
+    return cut_resized(picture, source, id, options);
   }
-  return std::move(filling.batch);
+  return cut_resized(image::resize(picture, size.width, size.height), source, id, options);
+}
+
+HostBatch cut_encoded(std::span<const uint8_t> bytes, const std::string& name,
+                      const std::string& id, LoaderOptions options) {
+  const image::Info info = image::probe(bytes, name);
+  const Size source = {info.width, info.height};
+  const image::Image picture = decode_resized(bytes, name, resized(options.data, source), options);
+  return cut_resized(picture, source, id, options);
 }
 
 PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {

@@ -54,12 +54,13 @@ struct Loader::State {
   }
 
   void decode_until_done() {
+    std::vector<uint8_t> encoded;
     std::unique_lock lock(mutex);
     while (true) {
       work.wait(lock, [&] { return stopping || next_batch >= batches.size() || may_start(); });
       if (stopping || next_batch >= batches.size()) return;
       if (filled.contains(next_batch)) {
-        decode_next(lock);
+        decode_next(lock, encoded);
       } else {
         open_next();
       }
@@ -80,7 +81,7 @@ struct Loader::State {
     done.notify_all();
   }
 
-  void decode_next(std::unique_lock<std::mutex>& lock) {
+  void decode_next(std::unique_lock<std::mutex>& lock, std::vector<uint8_t>& encoded) {
     Filling& filling = filled.at(next_batch);
     const size_t slot = next_slot++;
     const int64_t bytes = decoding_bytes(dataset, batches[next_batch][slot], options);
@@ -94,7 +95,7 @@ struct Loader::State {
     PictureCost cost;
     std::exception_ptr failure;
     try {
-      cost = fill_picture(dataset, options, filling, slot);
+      cost = fill_picture(dataset, options, filling, slot, encoded);
     } catch (...) {
       failure = std::current_exception();
     }

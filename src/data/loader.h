@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,10 @@ PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOp
 
 // A decoded, upright picture that is in no store, as evaluation sees it: one bag, all its patches.
 HostBatch cut_picture(const image::Image& picture, const std::string& id, LoaderOptions options);
+// The same from its encoded bytes, decoded as the loader does. Throws DataError with `name` at its
+// start.
+HostBatch cut_encoded(std::span<const uint8_t> bytes, const std::string& name,
+                      const std::string& id, LoaderOptions options);
 
 // Hands out the batches of `batches` (each a list of pictures()-indices, possibly empty) in order.
 // What a batch holds depends on seed, epoch, picture and occurrence alone, never on threads or

@@ -38,6 +38,7 @@ struct DataOptions {
   int64_t host_bytes = 0;       // 0: a quarter of memory / local ranks
   int64_t device_bytes = 0;     // 0: auto
   double picture_pixels = 1e9;  // larger pictures are refused
+  bool fast_decode = false;  // a JPEG is decoded at 1/2, 1/4 or 1/8 where resizing shrinks it more
 };
 
 struct AugmentOptions {

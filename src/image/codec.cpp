@@ -87,7 +87,7 @@ Image decode(std::span<const uint8_t> bytes, const std::string& name,
   require_supported(info, name, options);
   switch (info.format) {
     case Format::kJpeg:
-      return internal::decode_jpeg(bytes, name, info, options.channels);
+      return internal::decode_jpeg(bytes, name, info, options);
     case Format::kPng:
       return internal::decode_png(bytes, name, info, options.channels);
     default:

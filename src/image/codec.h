@@ -39,6 +39,10 @@ Info probe(std::span<const uint8_t> bytes, const std::string& name);
 struct DecodeOptions {
   int channels = 3;         // 3: RGB, 1: grey (ITU-R 601 luma)
   double max_pixels = 1e9;  // larger pictures are refused, before memory is asked for
+  // Upright pixels that are enough: a JPEG comes out at an eighth, a quarter or a half of its size
+  // where that divides both sides and leaves as many. 0: its full size.
+  int64_t enough_width = 0;
+  int64_t enough_height = 0;
 };
 
 // Upright RGB (or grey): grey and palette are expanded, alpha is laid on white, CMYK is converted

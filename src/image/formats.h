@@ -18,7 +18,8 @@ Info probe_jpeg(Bytes bytes, const std::string& name);
 Info probe_png(Bytes bytes, const std::string& name);
 Info probe_tiff(Bytes bytes, const std::string& name);
 
-Image decode_jpeg(Bytes bytes, const std::string& name, const Info& info, int channels);
+Image decode_jpeg(Bytes bytes, const std::string& name, const Info& info,
+                  const DecodeOptions& options);
 Image decode_png(Bytes bytes, const std::string& name, const Info& info, int channels);
 Image decode_tiff(Bytes bytes, const std::string& name, const Info& info, int channels);
 

@@ -108,6 +108,20 @@ Pixels choose_output(jpeg_decompress_struct& cinfo, int channels) {
   }
 }
 
+// Of the factors that libjpeg-turbo has fast transforms for. Sides that it would round up are left
+// alone: all pixels would lie a little off.
+int choose_shrink(const Info& info, const DecodeOptions& options) {
+  if (options.enough_width <= 0 || options.enough_height <= 0) return 1;
+  for (const int shrink : {8, 4, 2}) {
+    if (info.width % shrink == 0 && info.height % shrink == 0 &&
+        info.width / shrink >= options.enough_width &&
+        info.height / shrink >= options.enough_height) {
+      return shrink;
+    }
+  }
+  return 1;
+}
+
 }  // namespace
 
 Info probe_jpeg(Bytes bytes, const std::string& name) {
@@ -126,11 +140,17 @@ Info probe_jpeg(Bytes bytes, const std::string& name) {
   return info;
 }
 
-Image decode_jpeg(Bytes bytes, const std::string& name, const Info& info, int channels) {
+Image decode_jpeg(Bytes bytes, const std::string& name, const Info& info,
+                  const DecodeOptions& options) {
   Decompressor jpeg(bytes, name);
   jpeg_decompress_struct& cinfo = jpeg.cinfo();
-  const Pixels pixels = choose_output(cinfo, channels);
-  RowSink sink(info, channels);
+  const Pixels pixels = choose_output(cinfo, options.channels);
+  const int shrink = choose_shrink(info, options);
+  cinfo.scale_denom = static_cast<unsigned>(shrink);
+  Info shrunk = info;
+  shrunk.width = info.width / shrink;
+  shrunk.height = info.height / shrink;
+  RowSink sink(shrunk, options.channels);
   std::vector<uint8_t> buffer(static_cast<size_t>(sink.stored_width()) * bytes_per_pixel(pixels));
   jpeg.run([&] {
     jpeg_start_decompress(&cinfo);

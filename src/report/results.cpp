@@ -252,9 +252,10 @@ std::string phases_table(const Run& run) {
   static const std::vector<std::string> kOrder{"read",     "scan",   "forward",
                                                "backward", "reduce", "optimizer"};
   std::map<std::string, double> sums;
-  double total = 0, named = 0;
+  double total = 0, named = 0, waited = 0;
   for (const StepEvent& step : run.steps) {
     if (std::isfinite(step.seconds)) total += step.seconds;
+    waited += step.read_wait;
     for (const auto& [phase, seconds] : step.phases) {
       sums[phase] += seconds;
       named += seconds;
@@ -283,7 +284,13 @@ std::string phases_table(const Run& run) {
         escape(phase), 100 * seconds / whole, 100 * seconds / whole, 1000 * seconds / steps,
         format_seconds(seconds));
   }
-  return out + "</tbody></table></div>\n";
+  out += "</tbody></table></div>\n";
+  if (std::isfinite(waited)) {
+    out += fmt::format(
+        "<p>{:.1f} % of the time no batch was ready and the step waited for data.</p>\n",
+        100 * waited / whole);
+  }
+  return out;
 }
 
 std::string comparison_table(const std::vector<Run>& runs) {

@@ -16,6 +16,7 @@ std::string metrics_table(const Run& run);
 std::string confusion_tables(const Run& run);
 
 // Where the time of the steps went; "" without steps.
+// With the share of time waited for data, where every step tells it.
 std::string phases_table(const Run& run);
 
 // Last validation metrics, losses and speed of each run, with differences from the first.

@@ -72,6 +72,7 @@ StepEvent parse_step(const Json& event) {
           number(event, "images"),
           number(event, "seconds"),
           number(event, "device_bytes_peak"),
+          number(event, "read_wait"),
           numbers(child(event, "phases"))};
 }
 

@@ -22,6 +22,7 @@ struct StepEvent {
   double images = 0;
   double seconds = 0;
   double device_bytes_peak = 0;
+  double read_wait = 0;                  // seconds in which no batch was ready
   std::map<std::string, double> phases;  // seconds
 };
 

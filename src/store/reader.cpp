@@ -30,6 +30,21 @@ struct BagPlace {
   const Bag* bag = nullptr;
 };
 
+// A piece stays in a core's cache between its pread and its checksum; from a disk, the kernel reads
+// the next one ahead meanwhile.
+constexpr uint64_t kPieceBytes = 1 << 20;
+
+// Returns the checksum of what was read.
+uint32_t pread_checked(const OpenShard& shard, std::span<uint8_t> out, uint64_t offset) {
+  uint32_t checksum = 0;
+  for (uint64_t at = 0; at < out.size(); at += kPieceBytes) {
+    const auto piece = out.subspan(at, std::min<uint64_t>(kPieceBytes, out.size() - at));
+    pread_exactly(shard.file.get(), piece.data(), piece.size(), offset + at, shard.path);
+    checksum = crc32c(piece.data(), piece.size(), checksum);
+  }
+  return checksum;
+}
+
 std::string advice(const fs::path& folder) {
   return fmt::format("run `dbps verify {}`", folder.string());
 }
@@ -135,7 +150,7 @@ void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint
   for (size_t first = 0; first < rows.size();) {
     const Tile& head = tiles[place.bag->first_tile + rows[first]];
     size_t count = 1;
-    while (first + count < rows.size() &&
+    while (first + count < rows.size() && (count + 1) * width <= kPieceBytes &&
            tiles[place.bag->first_tile + rows[first + count]].offset ==
                head.offset + count * width) {
       ++count;
@@ -153,16 +168,19 @@ void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint
 }
 
 std::vector<uint8_t> Reader::read(int64_t bag_index, int64_t tile) const {
-  const Tile& wanted = this->tile(bag_index, tile);
-  const OpenShard& shard = *state_->place(bag_index).shard;
-  std::vector<uint8_t> bytes(wanted.bytes);
-  pread_exactly(shard.file.get(), bytes.data(), bytes.size(),
-                shard.content.blob_offset + wanted.offset, shard.path);
-  if (crc32c(bytes.data(), bytes.size()) != wanted.crc32c) {
-    throw DataError(fmt::format("{}: the bag '{}' is damaged (checksum): {}", shard.path.string(),
-                                bag(bag_index).id, advice(state_->folder)));
-  }
+  std::vector<uint8_t> bytes(this->tile(bag_index, tile).bytes);
+  read_into(bytes, bag_index, tile);
   return bytes;
+}
+
+void Reader::read_into(std::span<uint8_t> out, int64_t bag_index, int64_t tile) const {
+  const Tile& wanted = this->tile(bag_index, tile);
+  DBPS_CHECK(out.size() == wanted.bytes,
+             fmt::format("{} bytes for a tile of {}", out.size(), wanted.bytes));
+  const OpenShard& shard = *state_->place(bag_index).shard;
+  if (pread_checked(shard, out, shard.content.blob_offset + wanted.offset) == wanted.crc32c) return;
+  throw DataError(fmt::format("{}: the bag '{}' is damaged (checksum): {}", shard.path.string(),
+                              bag(bag_index).id, advice(state_->folder)));
 }
 
 }  // namespace dbps::store

@@ -35,6 +35,9 @@ class Reader {
   // Encoded bytes of tile `tile` (0 .. tile_count-1) of a bag; thread-safe. The CRC is checked:
   // throws DataError naming shard and bag.
   std::vector<uint8_t> read(int64_t bag_index, int64_t tile = 0) const;
+  // The same into memory of the caller's, tile(bag_index, tile).bytes of it: spares a pass over
+  // memory that read() fills with zeros first.
+  void read_into(std::span<uint8_t> out, int64_t bag_index, int64_t tile = 0) const;
   const Tile& tile(int64_t bag_index, int64_t tile = 0) const;
   // kind = features: the vectors of numbers `rows` (ascending), end to end, into `out` of
   // rows.size() x vector_bytes(settings()). No byte of another vector is read; otherwise as read().

@@ -23,8 +23,12 @@ std::vector<report::MapPatch> map_patches(const std::vector<SelectedPatch>& sele
 
 }  // namespace
 
-void write_map(const std::filesystem::path& folder, const std::string& id,
-               const image::Image& picture, const Prediction& prediction) {
+void write_map(const std::filesystem::path& folder, const config::Config& config,
+               const std::string& id, std::span<const uint8_t> bytes,
+               const Prediction& prediction) {
+  image::DecodeOptions options;
+  options.max_pixels = config.data.picture_pixels;
+  const image::Image picture = image::decode(bytes, id, options);
   const image::Image map = report::draw_map(picture, picture.width, picture.height,
                                             map_patches(prediction.salient, prediction),
                                             map_patches(prediction.sub_salient, prediction));
@@ -38,10 +42,7 @@ void write_map(const std::filesystem::path& folder, const std::string& id,
 void write_map(const std::filesystem::path& folder, const config::Config& config,
                const data::Dataset& dataset, const Prediction& prediction) {
   const data::Picture& picture = dataset.pictures()[prediction.picture];
-  image::DecodeOptions options;
-  options.max_pixels = config.data.picture_pixels;
-  const std::vector<uint8_t> bytes = dataset.store(picture.store).read(picture.bag);
-  write_map(folder, picture.id, image::decode(bytes, picture.id, options), prediction);
+  write_map(folder, config, picture.id, dataset.store(picture.store).read(picture.bag), prediction);
 }
 
 }  // namespace dbps::training

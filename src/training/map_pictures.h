@@ -1,19 +1,21 @@
 // Pictures of what was selected, from a prediction.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "config/config.h"
 #include "data/dataset.h"
-#include "image/image.h"
 #include "training/prediction.h"
 
 namespace dbps::training {
 
-// Writes `<folder>/<id>.jpg` (separators of the id become "_"); makes the folder.
-void write_map(const std::filesystem::path& folder, const std::string& id,
-               const image::Image& picture, const Prediction& prediction);
+// Writes `<folder>/<id>.jpg` (separators of the id become "_") of the encoded picture `bytes`;
+// makes the folder.
+void write_map(const std::filesystem::path& folder, const config::Config& config,
+               const std::string& id, std::span<const uint8_t> bytes, const Prediction& prediction);
 
 // The same, with the picture read from its store.
 void write_map(const std::filesystem::path& folder, const config::Config& config,

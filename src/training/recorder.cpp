@@ -33,6 +33,7 @@ void Recorder::step(const StepResult& result, int64_t epoch, int64_t step) {
   json["images"] = result.images;
   json["patches_scanned"] = result.patches_scanned;
   json["seconds"] = result.seconds;
+  json["read_wait"] = result.read_wait;
   json["phases"] = result.phases;
   json["device_bytes_peak"] = result.device_bytes_peak;
   rank_log_->write(json.dump());
@@ -41,6 +42,7 @@ void Recorder::step(const StepResult& result, int64_t epoch, int64_t step) {
     tensorboard_->scalar("train/loss", step, result.loss);
     tensorboard_->scalar("train/learning_rate", step, result.learning_rate);
     tensorboard_->scalar("train/seconds", step, result.seconds);
+    tensorboard_->scalar("train/read_wait", step, result.read_wait);
   }
 }
 

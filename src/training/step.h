@@ -33,6 +33,7 @@ struct StepResult {
   int64_t images = 0;
   int64_t patches_scanned = 0;
   double seconds = 0;
+  double read_wait = 0;                  // seconds of phase "read" in which no batch was ready
   int64_t device_bytes_peak = 0;         // of tensors on the device (device_memory.h)
   std::map<std::string, double> phases;  // read, scan, forward, backward, reduce, optimizer
 };

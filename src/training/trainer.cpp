@@ -202,6 +202,7 @@ bool Trainer::run_epoch(int64_t epoch) {
              "the plan's steps disagree");
   const int64_t done = state_.step - epoch * schedule_.steps_per_epoch;
   const std::unique_ptr<data::Loader> loader = make_loader(steps, epoch, done);
+  epoch_seconds_ = epoch_read_wait_ = 0;
   Progress progress(fmt::format("epoch {} of {}", epoch + 1, config.training.epochs),
                     session_.world.rank() == 0);
   for (int64_t s = done; s < schedule_.steps_per_epoch; ++s) {
@@ -226,6 +227,8 @@ void Trainer::note_step(const StepResult& result, int64_t epoch) {
   state_.seconds += result.seconds;
   state_.epoch_loss_sum += result.loss;
   ++state_.epoch_loss_steps;
+  epoch_seconds_ += result.seconds;
+  epoch_read_wait_ += result.read_wait;
   recorder_->step(result, epoch + 1, state_.step);
 }
 
@@ -266,10 +269,12 @@ void Trainer::note_evaluation(const Evaluation& evaluation, int64_t epoch) {
   const bool better = std::isfinite(value) && (state_.best.step < 0 || gain > 0);
   if (better) state_.best = {state_.step, epoch + 1, value};
   log::info(
-      "epoch {:3} of {}: training loss {:.4f}, validation loss {:.4f}, {} {:.4f}{}", epoch + 1,
-      session_.config.training.epochs,
+      "epoch {:3} of {}: training loss {:.4f}, validation loss {:.4f}, {} {:.4f}{}; waited for "
+      "data {:.1f} % of the time",
+      epoch + 1, session_.config.training.epochs,
       state_.epoch_loss_sum / static_cast<double>(std::max<int64_t>(1, state_.epoch_loss_steps)),
-      evaluation.loss, options.monitor, value, better ? " (best so far)" : "");
+      evaluation.loss, options.monitor, value, better ? " (best so far)" : "",
+      100 * epoch_read_wait_ / std::max(epoch_seconds_, 1e-9));
 }
 
 void Trainer::warn_when_guessing(int64_t epoch) {

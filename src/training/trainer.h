@@ -84,6 +84,8 @@ class Trainer {
   Schedule schedule_;
   std::vector<int64_t> kept_patches_;  // of each training picture
   double last_save_seconds_ = 0;
+  double epoch_seconds_ = 0;  // of the steps that this process has done of the epoch
+  double epoch_read_wait_ = 0;
 };
 
 }  // namespace dbps::training

@@ -48,6 +48,7 @@ const std::map<std::string, Example> kExamples = {
     {"data.host_bytes", {"1000000", {"-1", "1e9"}}},
     {"data.device_bytes", {"1000000", {"-1", "true"}}},
     {"data.picture_pixels", {"4e9", {"0", "\"x\""}}},
+    {"data.fast_decode", {"true", {"1", "\"x\""}}},
     {"augment.brightness", {"0.3", {"-0.1", "1.5", "true"}}},
     {"augment.contrast", {"0.3", {"-0.1", "1.5", "true"}}},
     {"augment.saturation", {"0", {"-0.1", "1.5", "true"}}},
@@ -133,7 +134,6 @@ const std::map<std::string, Example> kExamples = {
 // Foreseen keys: a value that is refused by name, and the default that is accepted.
 const std::map<std::string, std::pair<const char*, const char*>> kPlanned = {
     {"data.bag", {"\"patient\"", "\"id\""}},
-    {"data.fast_decode", {"true", "false"}},
     {"data.placement", {"\"staged\"", "\"shared\""}},
     {"data.stage_dir", {"\"/scratch\"", "\"\""}},
     {"data.stage_homes", {"2", "0"}},

@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "image/golden.h"
+#include "image/resize.h"
 
 namespace dbps::image {
 namespace {
@@ -68,6 +71,51 @@ TEST(Decode, GreyIsTheLumaOfRgb) {
       const uint8_t* p = rgb.pixels.data() + 3 * i;
       ASSERT_NEAR(result.pixels[i], 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2], tolerance) << file;
     }
+  }
+}
+
+TEST(Decode, AJpegComesOutSmallerWhereThatIsEnough) {
+  const auto size = [](int64_t side, int64_t width, int64_t height) {
+    const Image image = decode(encode_jpeg(gradient(side, 104, 3)), "a picture",
+                               {.enough_width = width, .enough_height = height});
+    return std::pair(image.width, image.height);
+  };
+  using Size = std::pair<int64_t, int64_t>;
+  EXPECT_EQ(size(160, 0, 0), Size(160, 104));
+  EXPECT_EQ(size(160, 81, 50), Size(160, 104));
+  EXPECT_EQ(size(160, 80, 52), Size(80, 52));
+  EXPECT_EQ(size(160, 40, 27), Size(80, 52));
+  EXPECT_EQ(size(160, 40, 26), Size(40, 26));
+  EXPECT_EQ(size(160, 1, 1), Size(20, 13));
+  EXPECT_EQ(size(162, 1, 1), Size(81, 52));
+  EXPECT_EQ(size(161, 1, 1), Size(161, 104));
+}
+
+// A JPEG with an EXIF block that holds an orientation alone.
+std::vector<uint8_t> turned(std::vector<uint8_t> jpeg, uint8_t orientation) {
+  const std::vector<uint8_t> block = {
+      0xFF, 0xE1, 0,    34,   'E', 'x', 'i', 'f', 0, 0, 'M', 'M',         0, 42, 0, 0, 0, 8,
+      0,    1,    0x01, 0x12, 0,   3,   0,   0,   0, 1, 0,   orientation, 0, 0,  0, 0, 0, 0};
+  jpeg.insert(jpeg.begin() + 2, block.begin(), block.end());
+  return jpeg;
+}
+
+TEST(Decode, ASmallerJpegIsUpright) {
+  Image picture(160, 96, 3);
+  for (int64_t y = 0; y < picture.height; ++y) {
+    for (int64_t x = 0; x < picture.width * 3; ++x) {
+      picture.row(y)[x] = static_cast<uint8_t>(x / 3 + y / 2);
+    }
+  }
+  const std::vector<uint8_t> jpeg = encode_jpeg(picture);
+  for (uint8_t orientation = 1; orientation <= 8; ++orientation) {
+    const std::vector<uint8_t> bytes = turned(jpeg, orientation);
+    const Image full = decode(bytes, "a picture");
+    EXPECT_EQ(full.width, orientation < 5 ? 160 : 96);
+    const Image half =
+        decode(bytes, "a picture", {.enough_width = full.width / 2, .enough_height = 1});
+    ASSERT_EQ(half.width, full.width / 2);
+    EXPECT_LE(largest_difference(half, resize(full, half.width, half.height)), 4) << +orientation;
   }
 }
 

@@ -27,7 +27,8 @@ class Command(unittest.TestCase):
         code, out, _ = run("--help")
         self.assertEqual(code, 0)
         for verb in ("ingest", "inspect", "verify", "split", "make-demo", "train", "eval",
-                     "predict", "checkpoints", "report", "export", "doctor", "completion"):
+                     "predict", "checkpoints", "report", "export", "bench", "doctor",
+                     "completion"):
             self.assertIn(verb, out)
 
     def test_version(self):
@@ -38,6 +39,15 @@ class Command(unittest.TestCase):
     def test_wrong_commands(self):
         self.assertIn("did you mean train?", self.refused("trian"))
         self.assertIn("dbps doctor --help", self.refused("doctor", "--no-such-option"))
+
+    def test_bench(self):
+        self.assertIn("did you mean read?", self.refused("bench", "raed"))
+        code, out, err = run("bench", "read", "--json", "--megabytes", "2", "--rounds", "1",
+                             "--seconds", "0.001", "--threads", "1")
+        self.assertEqual(code, 0, err)
+        found = json.loads(out)
+        self.assertEqual(found["machine"]["threads"], 1)
+        self.assertEqual(found["benchmarks"][0]["comparisons"][0]["name"], "warm, 1 thread")
 
     def test_doctor(self):
         code, out, _ = run("doctor", "--json")

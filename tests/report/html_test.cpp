@@ -34,10 +34,11 @@ size_t count(const std::string& text, const std::string& part) {
 }
 
 Json step_event(int64_t step, double loss) {
-  return {{"event", "step"}, {"epoch", 1},
-          {"step", step},    {"loss", loss},
-          {"images", 16},    {"learning_rate", 1e-4},
-          {"seconds", 0.5},  {"phases", {{"scan", 0.3}, {"backward", 0.1}}}};
+  return {{"event", "step"},  {"epoch", 1},
+          {"step", step},     {"loss", loss},
+          {"images", 16},     {"learning_rate", 1e-4},
+          {"seconds", 0.5},   {"phases", {{"scan", 0.3}, {"backward", 0.1}}},
+          {"read_wait", 0.02}};
 }
 
 Json evaluation_event(int64_t epoch, double accuracy, const std::string& name = "label") {
@@ -86,7 +87,8 @@ TEST(Html, ShowsWhatARunMeasured) {
   const std::string page = render_report({folder});
   for (const char* part :
        {"<h1>first</h1>", "Finished: epoch 1, step 2, 1 min 05 s", "resumed 1 time", "0.875",
-        ">31<", ">57<", "store = &quot;a&lt;b&quot;", "1.2.3", "n1, n2", "scan", "<title>"}) {
+        ">31<", ">57<", "store = &quot;a&lt;b&quot;", "1.2.3", "n1, n2", "scan", "<title>",
+        "4.0 % of the time no batch was ready"}) {
     EXPECT_THAT(page, HasSubstr(part));
   }
   EXPECT_EQ(count(page, "<figure class=\"chart\">"), 4u);
