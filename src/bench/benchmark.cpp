@@ -23,7 +23,7 @@ std::vector<int> thread_counts(const Settings& settings) {
 }
 
 std::string threads_name(int threads) {
-  return fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
+  return counted(threads, "thread");
 }
 
 const std::vector<Benchmark>& benchmarks() {

@@ -62,7 +62,7 @@ class Command(unittest.TestCase):
         code, out, _ = run("doctor", "--unsupported")
         self.assertEqual(code, 0)
         self.assertIn("distributed.patch_group", out.splitlines())
-        self.assertIn('training.precision = "bf16"', out.splitlines())
+        self.assertIn('task.kind = "regression"', out.splitlines())
 
 
 class Completion(unittest.TestCase):
