@@ -147,6 +147,19 @@ TEST(Safetensors, RoundTripAndRefusals) {
     write_file_atomic(path, std::span<const uint8_t>(file.data(), size));
     EXPECT_THROW(read_safetensors_header(path), DataError) << size;
   }
+  EXPECT_EQ(header.metadata.size(), 1u) << "the checksum is no metadata of the caller's";
+  for (size_t i = 0; i < file.size(); ++i) {  // every flipped byte is seen, or says nothing
+    std::vector<uint8_t> flipped = file;
+    flipped[i] ^= 1;
+    write_file_atomic(path, flipped);
+    try {
+      const SafetensorsHeader read = read_safetensors_header(path);
+      check_safetensors(path);
+      EXPECT_EQ(read.metadata.at("k"), "v") << i;
+      EXPECT_LT(i, 40u) << "only the words around the checksum may go unseen";
+    } catch (const DataError&) {
+    }
+  }
 }
 
 }  // namespace
