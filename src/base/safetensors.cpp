@@ -55,7 +55,12 @@ SafetensorsEntry parse_entry(const std::string& name, const Json& json, uint64_t
   }
   if (begin > end || end > file_size - data_start)
     throw fail("it reaches past the end of the file");
-  uint64_t bytes = static_cast<uint64_t>(safetensors_item_size(entry.dtype));
+  uint64_t bytes = 0;
+  try {
+    bytes = static_cast<uint64_t>(safetensors_item_size(entry.dtype));
+  } catch (const DataError& error) {
+    throw fail(error.what());
+  }
   for (const int64_t extent : entry.shape) {
     if (extent < 0 || (extent > 0 && bytes > file_size / static_cast<uint64_t>(extent))) {
       throw fail("its shape is larger than the file");
