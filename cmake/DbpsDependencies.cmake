@@ -1,7 +1,9 @@
 # What the distribution brings (./launcher/setup installs it), and LibTorch from its wheel.
-find_package(LibTorch 2.10 REQUIRED)
+if(NOT DBPS_FUZZ)
+  find_package(LibTorch 2.10 REQUIRED)
+  find_package(MPI REQUIRED COMPONENTS C)
+endif()
 find_package(Threads REQUIRED)
-find_package(MPI REQUIRED COMPONENTS C)
 find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)

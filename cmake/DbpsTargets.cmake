@@ -18,13 +18,19 @@ if(DBPS_SANITIZE)
   target_compile_options(dbps_flags INTERFACE "-fsanitize=${DBPS_SANITIZE}" -fno-omit-frame-pointer)
   target_link_options(dbps_flags INTERFACE "-fsanitize=${DBPS_SANITIZE}")
 endif()
+if(DBPS_FUZZ)
+  # Coverage that libFuzzer steers by; main() comes with each program of tests/fuzz.
+  target_compile_options(dbps_flags INTERFACE -fsanitize=fuzzer-no-link -fno-sanitize-recover=all)
+endif()
 
-file(WRITE "${CMAKE_BINARY_DIR}/pch/torch_pch.cpp" "#include <ATen/ATen.h>\n")
-add_library(dbps_torch_pch OBJECT "${CMAKE_BINARY_DIR}/pch/torch_pch.cpp")
-target_link_libraries(dbps_torch_pch PRIVATE dbps_flags LibTorch::torch)
-target_precompile_headers(dbps_torch_pch PRIVATE <ATen/ATen.h>)
-# -fpch-preprocess lets ccache see through the precompiled header.
-target_compile_options(dbps_torch_pch PRIVATE -fpch-preprocess)
+if(TARGET LibTorch::torch)
+  file(WRITE "${CMAKE_BINARY_DIR}/pch/torch_pch.cpp" "#include <ATen/ATen.h>\n")
+  add_library(dbps_torch_pch OBJECT "${CMAKE_BINARY_DIR}/pch/torch_pch.cpp")
+  target_link_libraries(dbps_torch_pch PRIVATE dbps_flags LibTorch::torch)
+  target_precompile_headers(dbps_torch_pch PRIVATE <ATen/ATen.h>)
+  # -fpch-preprocess lets ccache see through the precompiled header.
+  target_compile_options(dbps_torch_pch PRIVATE -fpch-preprocess)
+endif()
 
 function(dbps_use_torch target)
   target_link_libraries(${target} PUBLIC LibTorch::torch)

@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/files.h"
 
@@ -18,6 +19,12 @@ using Json = nlohmann::ordered_json;
 
 // As large a header as the format's own reader takes.
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+
+// What a file with a checksum begins with, after its length; eight hexadecimal digits follow.
+constexpr std::string_view kChecksumHead = R"({"__metadata__":{"crc32c":")";
+constexpr const char* kChecksumKey = "crc32c";
+constexpr std::string_view kNoChecksum = "00000000";
+constexpr size_t kChecksumAt = 8 + kChecksumHead.size();
 
 uint64_t read_length(std::span<const uint8_t> head) {
   uint64_t length = 0;
@@ -48,7 +55,12 @@ SafetensorsEntry parse_entry(const std::string& name, const Json& json, uint64_t
   }
   if (begin > end || end > file_size - data_start)
     throw fail("it reaches past the end of the file");
-  uint64_t bytes = static_cast<uint64_t>(safetensors_item_size(entry.dtype));
+  uint64_t bytes = 0;
+  try {
+    bytes = static_cast<uint64_t>(safetensors_item_size(entry.dtype));
+  } catch (const DataError& error) {
+    throw fail(error.what());
+  }
   for (const int64_t extent : entry.shape) {
     if (extent < 0 || (extent > 0 && bytes > file_size / static_cast<uint64_t>(extent))) {
       throw fail("its shape is larger than the file");
@@ -102,7 +114,7 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> head, uint64
       if (!value.is_object()) throw fail("__metadata__ is not an object");
       for (const auto& [key, text_value] : value.items()) {
         if (!text_value.is_string()) throw fail("__metadata__ holds something that is not text");
-        header.metadata[key] = text_value.get<std::string>();
+        if (key != kChecksumKey) header.metadata[key] = text_value.get<std::string>();
       }
     } else {
       header.entries[name] = parse_entry(name, value, 8 + length, file_size, path);
@@ -125,11 +137,34 @@ SafetensorsHeader read_safetensors_header(const std::filesystem::path& path) {
   return parse_safetensors_header(head, file_size, path);
 }
 
+void check_safetensors(const std::filesystem::path& path) {
+  constexpr uint64_t kPiece = 4 << 20;
+  const FileDescriptor file = open_for_reading(path);
+  const uint64_t size = file_bytes(file, path);
+  std::string piece(std::min<uint64_t>(size, kChecksumAt + kNoChecksum.size()), '\0');
+  pread_exactly(file.get(), piece.data(), piece.size(), 0, path);
+  if (piece.size() < kChecksumAt || piece.compare(8, kChecksumHead.size(), kChecksumHead) != 0) {
+    return;
+  }
+  const std::string stored = piece.substr(kChecksumAt);
+  piece.replace(kChecksumAt, stored.size(), kNoChecksum);
+  uint32_t crc = crc32c(piece.data(), piece.size());
+  for (uint64_t at = piece.size(); at < size; at += piece.size()) {
+    piece.resize(std::min(size - at, kPiece));
+    pread_exactly(file.get(), piece.data(), piece.size(), at, path);
+    crc = crc32c(piece.data(), piece.size(), crc);
+  }
+  if (stored != fmt::format("{:08x}", crc)) {
+    throw DataError(fmt::format("{} is damaged: its checksum does not hold", path.string()));
+  }
+}
+
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<SafetensorsView>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   Json json = Json::object();
-  if (!metadata.empty()) json["__metadata__"] = metadata;
+  json["__metadata__"][kChecksumKey] = kNoChecksum;
+  json["__metadata__"].update(Json(metadata));
   uint64_t offset = 0;
   for (const SafetensorsView& tensor : tensors) {
     DBPS_CHECK(!json.contains(tensor.name), "tensor '" + tensor.name + "' is given twice");
@@ -148,6 +183,8 @@ void write_safetensors(const std::filesystem::path& path,
   for (const SafetensorsView& tensor : tensors) {
     content.append(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size());
   }
+  content.replace(kChecksumAt, kNoChecksum.size(),
+                  fmt::format("{:08x}", crc32c(content.data(), content.size())));
   write_file_atomic(path, content);
 }
 

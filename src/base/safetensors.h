@@ -40,7 +40,13 @@ SafetensorsHeader read_safetensors_header(const std::filesystem::path& path);
 SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> head, uint64_t file_size,
                                            const std::filesystem::path& path);
 
-// Whole or absent (write_file_atomic's protocol). Tensors stand in the order given.
+// Holds every byte of the file against the checksum that write_safetensors put into it; a file of
+// others has none and passes. Throws DataError naming `path`.
+void check_safetensors(const std::filesystem::path& path);
+
+// Whole or absent (write_file_atomic's protocol). Tensors stand in the order given. The metadata
+// begin with "crc32c", the CRC-32C of the file with zeros in the place of these eight digits; a
+// header that is read leaves it out.
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<SafetensorsView>& tensors,
                        const std::map<std::string, std::string>& metadata);

@@ -58,10 +58,14 @@ class Manager {
   ~Manager();  // waits for the write in flight; a failure then is logged
 
   // Protocol: temporary folder, files, fsync of each and of the folder, rename, then `latest`, then
-  // `best` when asked, then pruning (never what `latest` or `best` name). Throws RuntimeFault when
-  // an earlier write failed; the last good checkpoint stands.
+  // `best` when asked, then pruning (never what `latest` or `best` name). The run's folder must be
+  // there. Throws RuntimeFault when an earlier write failed; the last good checkpoint stands.
   void save(const Snapshot& snapshot, bool best);
-  void wait();  // until nothing is in flight; throws as save()
+  void wait();   // until nothing is in flight; throws as save()
+  void check();  // throws as save() when the last write has failed by now; does not wait
+  // "the last good checkpoint is step-00001200", for the line that ends a run; waits for the write in
+  // flight and forgets its failure.
+  std::string what_stands();
 
   // The newest whose checksums hold; a bad one is renamed to `<name>.damaged`, logged, and the one
   // before is used. nullopt when there is none. Throws DataError when checkpoints exist but none

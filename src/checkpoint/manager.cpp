@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <exception>
 #include <thread>
@@ -127,11 +128,31 @@ void prune(const fs::path& folder, int64_t keep) {
   }
 }
 
+std::string last_good(const fs::path& folder) {
+  if (!is_there(folder.parent_path())) {
+    return fmt::format("{} is gone, with what was saved there", folder.parent_path().string());
+  }
+  const std::vector<int64_t> steps = steps_in(folder);
+  return steps.empty() ? "no checkpoint was saved before"
+                       : "the last good checkpoint is " + checkpoint_name(steps.back());
+}
+
+// Without its parents: a run's folder that has vanished, perhaps with its file system, must not be
+// made anew in another place.
+void make_checkpoints_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directory(folder, error);
+  if (error) {
+    throw RuntimeFault(
+        fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+  }
+}
+
 void commit(const fs::path& folder, int64_t keep, const Snapshot& snapshot, bool best) {
   const std::string name = checkpoint_name(snapshot.step);
   const fs::path temporary = folder / (name + kUnfinished);
   try {
-    make_folders(folder);
+    make_checkpoints_folder(folder);
     clear_leftovers(folder);
     make_folders(temporary);
     write_snapshot(temporary, snapshot);
@@ -145,11 +166,8 @@ void commit(const fs::path& folder, int64_t keep, const Snapshot& snapshot, bool
     } catch (const std::exception&) {
       // The next save or start tries again.
     }
-    const std::vector<int64_t> steps = steps_in(folder);
-    throw RuntimeFault(fmt::format("checkpoint {} is not saved: {}; {}", name, error.what(),
-                                   steps.empty()
-                                       ? "there is no earlier one"
-                                       : "the last good one is " + checkpoint_name(steps.back())));
+    throw RuntimeFault(
+        fmt::format("checkpoint {} is not saved: {}; {}", name, error.what(), last_good(folder)));
   }
 }
 
@@ -180,6 +198,7 @@ struct Manager::State {
   int64_t keep = 0;
   std::thread writer;
   std::exception_ptr failure;  // of the writer; read only once it is joined
+  std::atomic<bool> failed{false};
 };
 
 Manager::Manager(fs::path run_folder, int64_t keep) : state_(std::make_unique<State>()) {
@@ -208,13 +227,25 @@ void Manager::save(const Snapshot& snapshot, bool best) {
       commit(state->folder, state->keep, copy, best);
     } catch (...) {
       state->failure = std::current_exception();
+      state->failed = true;
     }
   });
 }
 
 void Manager::wait() {
   if (state_->writer.joinable()) state_->writer.join();
+  state_->failed = false;
   if (state_->failure) std::rethrow_exception(std::exchange(state_->failure, nullptr));
+}
+
+void Manager::check() {
+  if (state_->failed) wait();
+}
+
+std::string Manager::what_stands() {
+  if (state_->writer.joinable()) state_->writer.join();
+  state_->failure = nullptr;
+  return last_good(state_->folder);
 }
 
 std::optional<Loaded> Manager::load_latest() {

@@ -63,6 +63,7 @@ void make_bools(const at::Tensor& tensor) {
 
 WeightsFile read_safetensors(const std::filesystem::path& path) {
   const SafetensorsHeader header = read_safetensors_header(path);
+  check_safetensors(path);
   const FileDescriptor file = open_for_reading(path);
   WeightsFile weights;
   weights.metadata = header.metadata;

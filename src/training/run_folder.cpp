@@ -35,6 +35,11 @@ std::filesystem::path RunFolder::predictions(data::Split split) const {
 
 bool RunFolder::begun() const { return std::filesystem::exists(config()); }
 
+bool RunFolder::vanished() const {
+  std::error_code out_of_reach;
+  return !std::filesystem::exists(config(), out_of_reach);
+}
+
 void write_provenance(const RunFolder& folder, const config::Config& config,
                       const data::Dataset& dataset, distributed::World& world,
                       const std::string& program_version, const std::string& command_line) {

@@ -27,6 +27,9 @@ struct RunFolder {
   std::filesystem::path predictions(data::Split split) const;
   // Whether a run has begun here.
   bool begun() const;
+  // Whether a run that has begun can no longer be seen: removed, or its file system is gone.
+  // Nothing may then be made at its path.
+  bool vanished() const;
 };
 
 // Versions, devices, hosts, ranks, store, command line, start. Collective: hosts are gathered; rank

@@ -222,14 +222,24 @@ bool Trainer::run_epoch(int64_t epoch) {
   return true;
 }
 
+void Trainer::record(const std::function<void(Recorder&)>& write) {
+  try {
+    write(*recorder_);
+  } catch (const RuntimeFault& fault) {
+    if (!checkpoints_) throw;
+    throw RuntimeFault(fmt::format("{}; {}", fault.what(), checkpoints_->what_stands()));
+  }
+}
+
 void Trainer::note_step(const StepResult& result, int64_t epoch) {
+  if (checkpoints_) checkpoints_->check();
   ++state_.step;
   state_.seconds += result.seconds;
   state_.epoch_loss_sum += result.loss;
   ++state_.epoch_loss_steps;
   epoch_seconds_ += result.seconds;
   epoch_read_wait_ += result.read_wait;
-  recorder_->step(result, epoch + 1, state_.step);
+  record([&](Recorder& recorder) { recorder.step(result, epoch + 1, state_.step); });
 }
 
 bool Trainer::finish_epoch(int64_t epoch) {
@@ -261,8 +271,10 @@ bool Trainer::finish_epoch(int64_t epoch) {
 
 void Trainer::note_evaluation(const Evaluation& evaluation, int64_t epoch) {
   const ValidationOptions& options = session_.config.validation;
-  recorder_->evaluation(evaluation, data::split_name(data::Split::kValidation), epoch + 1,
+  record([&](Recorder& recorder) {
+    recorder.evaluation(evaluation, data::split_name(data::Split::kValidation), epoch + 1,
                         state_.step);
+  });
   const double value = monitored(session_.config, evaluation);
   const double gain =
       higher_is_better(options.monitor) ? value - state_.best.value : state_.best.value - value;
@@ -316,9 +328,18 @@ void Trainer::save(bool best) {
   session_.watchdog.phase("save");
   last_save_seconds_ = state_.seconds;
   if (!checkpoints_) return;
-  recorder_->checkpoint(checkpoint::checkpoint_name(state_.step), state_.step, best);
-  if (state_.finished) recorder_->end(state_, session_.config.validation.monitor);
-  recorder_->note_lengths(state_);
+  const std::string name = checkpoint::checkpoint_name(state_.step);
+  if (session_.folder.vanished()) {
+    throw RuntimeFault(
+        fmt::format("checkpoint {} is not saved: {} is gone; was it removed, or is its file system "
+                    "no longer mounted?",
+                    name, session_.folder.path.string()));
+  }
+  record([&](Recorder& recorder) {
+    recorder.checkpoint(name, state_.step, best);
+    if (state_.finished) recorder.end(state_, session_.config.validation.monitor);
+    recorder.note_lengths(state_);
+  });
   checkpoint::Snapshot snapshot;
   snapshot.step = state_.step;
   snapshot.model = model_tensors();
@@ -342,7 +363,7 @@ void Trainer::stop() {
 void Trainer::draw_maps(const Evaluation& evaluation, int64_t epoch) const {
   const config::Config& config = session_.config;
   if (session_.world.rank() != 0 || config.report.maps_per_epoch == 0) return;
-  if (model::reads_vectors(config.encoder)) return;
+  if (model::reads_vectors(config.encoder) || session_.folder.vanished()) return;
   session_.watchdog.phase("maps");
   const auto count = std::min<size_t>(evaluation.predictions.size(),
                                       static_cast<size_t>(config.report.maps_per_epoch));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,6 +62,9 @@ class Trainer {
                                             int64_t first_step) const;
   bool run_epoch(int64_t epoch);  // false: asked to stop
   bool finish_epoch(int64_t epoch);
+  // Writes into the run's folder; what cannot be written ends the run with a line that also says
+  // which checkpoint stands.
+  void record(const std::function<void(Recorder&)>& write);
   void note_step(const StepResult& result, int64_t epoch);
   void note_evaluation(const Evaluation& evaluation, int64_t epoch);
   void warn_when_guessing(int64_t epoch);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "base/crc32c.h"
@@ -152,6 +153,23 @@ TEST(Safetensors, RoundTripAndRefusals) {
   for (size_t size = 0; size < file.size(); ++size) {  // every truncation is refused
     write_file_atomic(path, std::span<const uint8_t>(file.data(), size));
     EXPECT_THROW(read_safetensors_header(path), DataError) << size;
+  }
+  EXPECT_EQ(header.metadata.size(), 1u) << "the checksum is no metadata of the caller's";
+  for (size_t i = 0; i < file.size(); ++i) {  // every flipped byte is seen, or says nothing
+    std::vector<uint8_t> flipped = file;
+    flipped[i] ^= 1;
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(flipped.data()),
+               static_cast<std::streamsize>(flipped.size()));
+    try {
+      const SafetensorsHeader read = read_safetensors_header(path);
+      check_safetensors(path);
+      EXPECT_EQ(read.metadata.at("k"), "v") << i;
+      EXPECT_LT(i, 40u) << "only the words around the checksum may go unseen";
+    } catch (const DataError& error) {
+      const std::string line = error.what();
+      EXPECT_NE(line.find(path.string()), std::string::npos) << i << ": " << line;
+    }
   }
 }
 

@@ -276,10 +276,36 @@ TEST(Checkpoint, AFullDiskLeavesTheLastGoodOne) {
   ::setrlimit(RLIMIT_FSIZE, &before);
   ::sigaction(SIGXFSZ, &old, nullptr);
   EXPECT_THAT(message, HasSubstr("step-00000002 is not saved"));
-  EXPECT_THAT(message, HasSubstr("last good one is step-00000001"));
+  EXPECT_THAT(message, HasSubstr("last good checkpoint is step-00000001"));
   EXPECT_THAT(everything_in(run.path() / "checkpoints"), ElementsAre("latest", "step-00000001"));
   save_now(manager, 4);
   EXPECT_EQ(manager.load("latest").snapshot.step, 4);
+}
+
+TEST(Checkpoint, ARunFolderThatVanishedIsNotMadeAnew) {
+  const TempFolder folder;
+  const fs::path run = folder.path() / "run";
+  fs::create_directory(run);
+  Manager manager(run, 3);
+  save_now(manager, 1);
+  EXPECT_NO_THROW(manager.check());
+  EXPECT_EQ(manager.what_stands(), "the last good checkpoint is step-00000001");
+  fs::rename(run, folder.path() / "away");
+  manager.save(make_snapshot(2), false);
+  std::string message;
+  for (int i = 0; i < 10000 && message.empty(); ++i) {
+    try {
+      manager.check();  // which does not wait for the writer
+      ::usleep(1000);
+    } catch (const RuntimeFault& error) {
+      message = error.what();
+    }
+  }
+  EXPECT_THAT(message, HasSubstr("step-00000002 is not saved"));
+  EXPECT_THAT(message, HasSubstr("is gone"));
+  EXPECT_NO_THROW(manager.check());
+  EXPECT_THAT(manager.what_stands(), HasSubstr("is gone"));
+  EXPECT_FALSE(fs::exists(run));
 }
 
 TEST(Checkpoint, AFolderThatCannotBeWritten) {
