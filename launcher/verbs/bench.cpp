@@ -106,6 +106,12 @@ void add_bench(CLI::App& app, Context& context) {
                  "Encoded pictures in the temporary store, or read of STORE at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--patches", settings.patches, "Scanned at once by `scan`")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--pictures", settings.pictures, "In a batch of `step`")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--folder", settings.folder,
                  "Where the temporary store is made: on the disk to be measured");
   app.callback([arguments, &context] { run(*arguments, context); });

@@ -13,6 +13,8 @@ struct Settings {
   std::string store;   // a store's folder; "": a benchmark that needs one makes it and removes it
   std::string folder;  // where that one is made; "": the system's for temporary files
   double megabytes = 256;  // its size; of a given store, no more than this is read
+  int64_t patches = 64;  // scanned at once
+  int64_t pictures = 4;  // of a step
   int threads = 1;
   int rounds = 7;
   double turn_seconds = 0.25;

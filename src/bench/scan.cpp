@@ -14,7 +14,6 @@
 namespace dbps::bench {
 namespace {
 
-constexpr int64_t kPatches = 64;
 constexpr int64_t kSide = 100;
 constexpr int64_t kMatrix = 1024;
 constexpr double kAskedOfPlain = 1.6;
@@ -49,12 +48,12 @@ Report run_scan(const Settings& settings) {
   const at::TensorOptions tensor = at::TensorOptions(device).dtype(at::kFloat);
   model::Model model(resnet18(), device, at::kFloat, /*seed=*/0);
   const PlainResnet18 plain(model);
-  const at::Tensor patches = at::rand({kPatches, 3, kSide, kSide}, tensor);
+  const at::Tensor patches = at::rand({settings.patches, 3, kSide, kSide}, tensor);
   const auto embedding = [&](const char* name, const auto& embed) {
     return Contender{name,
                      [&embed, &patches] {
                        embed(patches)[0][0].template item<double>();  // waits for the device
-                       return static_cast<double>(kPatches);
+                       return static_cast<double>(patches.size(0));
                      },
                      nullptr};
   };
@@ -65,8 +64,8 @@ Report run_scan(const Settings& settings) {
   const auto plainly = [&](const at::Tensor& x) { return plain.embed(x, /*training=*/false); };
 
   Report report;
-  report.of = fmt::format("{} patches of {} x {} through ResNet-18 on {}", kPatches, kSide, kSide,
-                          device.is_cuda() ? "a GPU" : "the CPU");
+  report.of = fmt::format("{} patches of {} x {} through ResNet-18 on {}", settings.patches, kSide,
+                          kSide, device.is_cuda() ? "a GPU" : "the CPU");
   for (const int threads : thread_counts(settings)) {
     at::set_num_threads(threads);
     report.comparisons.push_back(

@@ -25,7 +25,6 @@
 namespace dbps::bench {
 namespace {
 
-constexpr int64_t kBatch = 4;
 constexpr int64_t kWidth = 1200;
 constexpr int64_t kHeight = 900;
 constexpr double kLearningRate = 1e-4;
@@ -73,7 +72,7 @@ std::vector<uint8_t> picture(int64_t number) {
   return image::encode_jpeg(made);
 }
 
-config::Config config_over(const SampleStore& sample, int threads) {
+config::Config config_over(const SampleStore& sample, const Settings& settings) {
   const std::string store = sample.reader().folder().string();
   std::ofstream labels(store + "/labels.csv");
   labels << "id,label\n";
@@ -81,9 +80,10 @@ config::Config config_over(const SampleStore& sample, int threads) {
     labels << sample.reader().bag(i).id << ',' << "ab"[i % 2] << '\n';
   }
   labels.close();
-  return config::parse(fmt::format(fmt::runtime(kConfig), fmt::arg("store", store),
-                                   fmt::arg("threads", threads), fmt::arg("batch", kBatch)),
-                       "bench step", {});
+  return config::parse(
+      fmt::format(fmt::runtime(kConfig), fmt::arg("store", store),
+                  fmt::arg("threads", settings.threads), fmt::arg("batch", settings.pictures)),
+      "bench step", {});
 }
 
 // Everything that a step needs, for one way of doing it.
@@ -96,8 +96,8 @@ struct Bench {
     }
     optimizer = optimization::make_optimizer(config.optimizer, {all});
     const std::vector<int64_t>& pictures = dataset.of_split(data::Split::kTrain);
-    plan.micro_batches = {{pictures.begin(), pictures.begin() + kBatch}};
-    plan.occurrences = {std::vector<int64_t>(kBatch, 0)};
+    plan.micro_batches = {{pictures.begin(), pictures.begin() + config.training.batch_size_global}};
+    plan.occurrences = {std::vector<int64_t>(plan.micro_batches.front().size(), 0)};
   }
 
   model::Model model;
@@ -153,7 +153,7 @@ class PlainStep {
     model::Ragged tokens;
     tokens.values = bench_.model.aggregator().aggregate(salient, selected.sub_salient_embeddings,
                                                         {}, {}, forward);
-    tokens.offsets.resize(kBatch + 1);
+    tokens.offsets.resize(batch_.bags.size() + 1);
     std::iota(tokens.offsets.begin(), tokens.offsets.end(), 0);
     for (const model::NamedTensor& named : bench_.model.parameters()) {
       named.tensor.mutable_grad() = at::Tensor();
@@ -200,13 +200,13 @@ Report run_step(const Settings& settings) {
   own.megabytes = 1;
   const SampleStore sample(own, kWidth, kHeight, picture);
   const at::Device device(at::hasCUDA() ? at::kCUDA : at::kCPU);
-  const config::Config asked = config_over(sample, settings.threads);
+  const config::Config asked = config_over(sample, settings);
   const data::Dataset dataset(asked.data, training::task_columns(asked));
   const config::Config config = training::resolve_data(asked, dataset);
 
   Report report;
-  report.of = fmt::format("{} pictures of 108 patches of 100 x 100 through ResNet-18 on {}", kBatch,
-                          device.is_cuda() ? "a GPU" : "the CPU");
+  report.of = fmt::format("{} pictures of 108 patches of 100 x 100 through ResNet-18 on {}",
+                          settings.pictures, device.is_cuda() ? "a GPU" : "the CPU");
   for (const int threads : thread_counts(settings)) {
     at::set_num_threads(threads);
     PlainStep plain(config, dataset, device);
@@ -227,13 +227,13 @@ Report run_step(const Settings& settings) {
                               for (const auto& [name, seconds] : result.phases)
                                 phases.seconds[name] += seconds;
                               phases.whole += result.seconds;
-                              return static_cast<double>(kBatch);
+                              return static_cast<double>(settings.pictures);
                             },
                             nullptr};
     const Contender limit{"operator by operator",
                           [&] {
                             plain.run();
-                            return static_cast<double>(kBatch);
+                            return static_cast<double>(settings.pictures);
                           },
                           nullptr};
     report.comparisons.push_back(compare("fp32, " + threads_name(threads), "pictures/s", subject,
