@@ -41,6 +41,7 @@ struct HostBatch {
   std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none
   double read_seconds = 0;     // thread time
   double decode_seconds = 0;
+  double wait_seconds = 0;  // in which the training asked for it and it was not ready
   int64_t bytes_read = 0;
   int64_t bytes_copied = 0;  // pixels copied out of decoded pictures
 };
