@@ -58,6 +58,7 @@ class Level {
                       name_, tiled_ ? "tile" : "strip", block_width_, block_height_));
     }
     find_jpeg();
+    set_up_raw_buffer();
     reader_.watch_pixels();
   }
 
@@ -95,6 +96,13 @@ class Level {
     const auto x = static_cast<uint32_t>(column * block_width_);
     const auto y = static_cast<uint32_t>(row * block_height_);
     return tiled_ ? TIFFComputeTile(tiff(), x, y, 0, 0) : TIFFComputeStrip(tiff(), y, 0);
+  }
+
+  // libtiff rounds a buffer of its own up, and then refuses tiles without compression for its size.
+  void set_up_raw_buffer() {
+    if (!tiled_ || reader_.short_tag(TIFFTAG_COMPRESSION) != COMPRESSION_NONE) return;
+    raw_.resize(static_cast<size_t>(TIFFTileSize(tiff())));
+    TIFFReadBufferSetup(tiff(), raw_.data(), static_cast<tmsize_t>(raw_.size()));
   }
 
   void find_jpeg() {
@@ -172,6 +180,7 @@ class Level {
   }
 
   const std::string& name_;
+  std::vector<uint8_t> raw_;  // borrowed by the reader
   TiffReader reader_;
   Info info_;
   bool tiled_ = false;

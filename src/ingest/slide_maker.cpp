@@ -110,7 +110,7 @@ class SlideMaker final : public BagMaker {
     const TissueMask mask = find_tissue(thumbnail, settings_.tiles, tile_cells);
     const TileGrid grid = keep_tiles(info, scale, settings_, mask);
     draw(source.id, thumbnail, mask, grid, scale);
-    require_tiles(grid, name);
+    require_tiles(grid, source.id, name);
 
     store::TileFile tiles(store_);
     const bool copied = write_tiles(source.path, grid, scale, tiles, origin);
@@ -162,14 +162,14 @@ class SlideMaker final : public BagMaker {
         name));
   }
 
-  void require_tiles(const TileGrid& grid, const std::string& name) const {
+  void require_tiles(const TileGrid& grid, const std::string& id, const std::string& name) const {
     if (grid.columns * grid.rows == 0) {
       throw DataError(
           fmt::format("{}: smaller than one tile of {} x {} pixels", name, grid.side, grid.side));
     }
     if (grid.kept.empty()) {
       throw DataError(
-          fmt::format("{}: no tissue found; look at {}", name, (store_ / "slides").string()));
+          fmt::format("{}: no tissue found; look at {}", name, picture_of(id, "mask").string()));
     }
   }
 
@@ -209,14 +209,17 @@ class SlideMaker final : public BagMaker {
     return static_cast<int32_t>(std::llround(static_cast<double>(at) * scale.level_downsample));
   }
 
+  fs::path picture_of(const std::string& id, const char* what) const {
+    return store_ / "slides" / fmt::format("{}-{}.png", id, what);
+  }
+
   // For people's eyes: what was taken for tissue, and which tiles were kept.
   void draw(const std::string& id, const Thumbnail& thumbnail, const TissueMask& mask,
             const TileGrid& grid, const TileScale& scale) const {
-    const fs::path stem = store_ / "slides" / id;
-    make_folders(stem.parent_path());
+    make_folders(picture_of(id, "mask").parent_path());
     image::Image tissue(mask.width, mask.height, 1);
     for (size_t i = 0; i < mask.is_tissue.size(); ++i) tissue.pixels[i] = 255 * mask.is_tissue[i];
-    write_file_atomic(stem.string() + "-mask.png", image::encode_png(tissue));
+    write_file_atomic(picture_of(id, "mask"), image::encode_png(tissue));
 
     image::Image picture = thumbnail.image;
     const double longest = static_cast<double>(std::max(picture.width, picture.height));
@@ -233,7 +236,7 @@ class SlideMaker final : public BagMaker {
       const int64_t side = std::max<int64_t>(1, scaled(static_cast<double>(grid.side) * cells));
       image::draw_frame(picture, x, y, side, side, 1, kKept);
     }
-    write_file_atomic(stem.string() + "-grid.png", image::encode_png(picture));
+    write_file_atomic(picture_of(id, "grid"), image::encode_png(picture));
   }
 
   const fs::path store_;
