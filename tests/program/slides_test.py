@@ -17,7 +17,7 @@ import numpy
 import openslide
 from PIL import Image
 
-from harness import MPIRUN, PROGRAM, run, start
+from harness import PROGRAM, printed_by_example, run, start
 from slide_rule import Rule, Slide, kept_tiles
 
 Image.MAX_IMAGE_PIXELS = None
@@ -287,6 +287,189 @@ class Pictures(SlidesTest):
                           "--level", 0, "--tile-size", 512)
         self.assertEqual(len(Store(self.work / "store").bags["giant"].places), 25 * 8)
         self.assertLess(with_slide - alone, 0.25)
+
+
+class Usage(SlidesTest):
+    def test_inspect_tells_of_tiles_and_lays_them_out(self):
+        self.ingest(self.demo / "slides", "--labels", self.demo / "labels.csv")
+        store = self.work / "store"
+        told = json.loads(run("inspect", store, "--json").out)
+        bags = Store(store).bags
+        self.assertEqual(told["tiles"], sum(len(bag.places) for bag in bags.values()))
+        self.assertEqual((told["tile_size"], told["labels"]["label"]), (256, {"normal": 2,
+                                                                             "tumor": 2}))
+        picture = self.work / "bag.png"
+        result = run("inspect", store, "--bag", "slide-002", "--picture", picture)
+        self.assertEqual(result.code, 0, result.err)
+        self.assertIn("0.5 microns a pixel, copied as they are", result.out)
+        shown = numpy.asarray(Image.open(picture)).astype(int)
+        x, y = bags["slide-002"].places[7]
+        side = round(256 * 2048 / 2176)
+        left, top = round(x * 2048 / 2176), round(y * 2048 / 2176)
+        small = Image.fromarray(bags["slide-002"].pixels(7)).resize((side, side), Image.BILINEAR)
+        part = shown[top:top + side, left:left + side]
+        self.assertLessEqual(numpy.abs(part[1:-1, 1:-1] - numpy.asarray(small)[1:-1, 1:-1]).max(), 1)
+        self.assertEqual(shown.shape[:2], (2048, 2048))
+        self.assertTrue((shown[0, 0] == 255).all())
+
+    def test_the_example_in_the_documentation_runs(self):
+        self.ingest(self.demo / "slides")
+        bags = Store(self.work / "store").bags
+        expected = [f"{x} {y} (256, 256)" for name in sorted(bags) for x, y in bags[name].places]
+        self.assertEqual(printed_by_example("photometric", self.work / "store"), expected)
+
+    def test_many_ranks_and_a_killed_ingest(self):
+        more = ("--labels", self.demo / "labels.csv")
+        self.ingest(self.demo / "slides", *more, store="one")
+        shared = self.ingest(self.demo / "slides", *more, store="three", ranks=3)
+        self.assertIn("kept 4, skipped 0", shared.out)
+        fingerprint = self.fingerprint("one")
+        self.assertEqual(self.fingerprint("three"), fingerprint)
+        self.assertEqual(len(list((self.work / "three").glob("shard-*.h5"))), 3)
+        for name in ("labels.csv", "slides.csv"):
+            self.assertEqual((self.work / "three" / name).read_text(),
+                             (self.work / "one" / name).read_text())
+        again = self.ingest(self.demo / "slides", *more, store="three", ranks=2)
+        self.assertIn("kept 0, skipped 4", again.out)
+
+        killed = start("ingest", self.demo / "slides", self.work / "killed", "--kind", "tiles",
+                       "--jobs", 1, *map(str, more))
+        journal = self.work / "killed" / "shard-00000.journal"
+        while killed.poll() is None:
+            if journal.exists() and journal.read_bytes().count(b"\n") >= 2:
+                killed.kill()
+        killed.communicate()
+        self.assertFalse((self.work / "killed" / "store.json").exists(), "killed too late")
+        rest = self.ingest(self.demo / "slides", *more, store="killed", ranks=2)
+        kept, skipped = (int(rest.out.split(word)[1].split()[0].rstrip(",")) for word in
+                         ("kept ", "skipped "))
+        self.assertEqual(kept + skipped, 4)
+        self.assertGreater(skipped, 0)
+        self.assertEqual(self.fingerprint("killed"), fingerprint)
+        self.assertEqual(list((self.work / "killed").glob("bag-*")), [])
+
+    def fingerprint(self, store):
+        return json.loads((self.work / store / "store.json").read_text())["fingerprint"]
+
+    def test_what_cannot_go_together(self):
+        slides = self.demo / "slides"
+        for options, word in ((("--mpp", 0.5, "--level", 1), "--level and --mpp"),
+                              (("--overlap", 256), "--overlap 256 must lie below"),
+                              (("--foreground", 1.5), "--foreground 1.5 lies outside"),
+                              (("--grey",), "leave them out with --kind tiles")):
+            self.assertIn(word, self.ingest(slides, *options, code=64).err)
+        self.assertIn("coarser than the 0.1 asked for",
+                      self.ingest(slides, "--mpp", 0.1, code=65).err)
+        self.assertIn("it has no level 3, only 0 to 2", self.ingest(slides, "--level", 3, code=65).err)
+
+
+class BadInput(SlidesTest):
+    def make(self):
+        """{file: what its line must say}, beside one good slide."""
+        folder = self.work / "slides"
+        folder.mkdir()
+        good = (self.demo / "slides" / "slide-001.tif").read_bytes()
+        (folder / "good.tif").write_bytes(good)
+        random = numpy.random.default_rng(0)
+
+        def save(name, pixels, mode=None, **options):
+            picture = Image.fromarray(pixels)
+            (picture.convert(mode) if mode else picture).save(folder / name, **options)
+
+        fine = {"dpi": (25400, 25400)}
+        colours = blotches(700, 600)
+        (folder / "truncated.tif").write_bytes(good[:len(good) // 2])
+        as_aperio(self.demo / "slides" / "slide-001.tif", folder / "cut.svs")
+        flipped = bytearray(good)
+        flipped[400_000:400_400] = random.bytes(400)
+        (folder / "flipped.tif").write_bytes(flipped)
+        (folder / "zero.tif").write_bytes(b"")
+        (folder / "text.svs").write_text("no slide")
+        save("blank.tif", numpy.full((900, 900, 3), 240, numpy.uint8), **fine)
+        save("no_mpp.tif", colours)
+        save("pixel.tif", numpy.zeros((1, 1, 3), numpy.uint8), **fine)
+        save("deep.tif", numpy.zeros((600, 600), numpy.uint16), **fine)
+        save("deep.png", numpy.zeros((600, 600), numpy.uint16))
+        save("interlaced.jpg", colours)
+        save("cmyk.tif", colours, "CMYK", **fine)
+        (folder / "turned.jpg").write_bytes((folder / "interlaced.jpg").read_bytes()[:3000])
+        (folder / "interlaced.jpg").unlink()
+        (folder / "cut.svs").write_bytes((folder / "cut.svs").read_bytes()[:-600])
+        return folder, {
+            "truncated.tif": "damaged TIFF", "cut.svs": "cut.svs: ",
+            "flipped.tif": "damaged JPEG", "zero.tif": "the file is empty",
+            "text.svs": "neither a slide", "blank.tif": "no tissue found; look at",
+            "no_mpp.tif": "how many microns a pixel", "pixel.tif": "smaller than one tile",
+            "deep.tif": "16 bits a channel", "deep.png": "16 bits a channel",
+            "turned.jpg": "turned.jpg: "}
+
+    def test_each_is_named_and_the_others_go_on(self):
+        folder, reasons = self.make()
+        labels = self.work / "labels.csv"
+        labels.write_text("id,label\ngood,1\nghost,0\nblank.tif,1\n")
+        locked = folder / "locked.tif"
+        locked.write_bytes((folder / "good.tif").read_bytes())
+        locked.chmod(0)
+        as_other = os.geteuid() == 0 and shutil.which("setpriv")
+        words = ["ingest", folder, self.work / "store", "--kind", "tiles", "--labels", labels]
+        if as_other:  # root may read all
+            for path in (self.folder, self.work):
+                path.chmod(0o777)
+            process = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", PROGRAM,
+                                      *map(str, words)], capture_output=True, text=True)
+            code, out, err = process.returncode, process.stdout, process.stderr
+            reasons["locked.tif"] = "Permission denied"
+        elif os.geteuid() != 0:
+            reasons["locked.tif"] = "Permission denied"
+        if not as_other:
+            result = run(*words)
+            code, out, err = result.code, result.out, result.err
+        self.assertEqual(code, 0, err)
+        with open(self.work / "store" / "failed.csv", encoding="utf-8") as file:
+            failed = {pathlib.Path(row["path"]).name: row["reason"] for row in csv.DictReader(file)}
+        for name, reason in reasons.items():
+            self.assertIn(reason, failed.get(name, "not failed"), name)
+            self.assertEqual(failed[name].count("\n"), 0)
+        self.assertEqual(set(failed), set(reasons))
+        self.assertIn(f"failed {len(reasons)} ", out)
+        self.assertIn("CMYK", out)
+        self.assertIn("1 row without a slide of the source: ghost", err)
+        self.assertRegex(err, r"slides without a row: .*no_mpp")
+        kept = {name for name, row in self.report().items() if row["outcome"] == "kept"}
+        self.assertEqual(kept, {"good", "cmyk"} | ({"locked"} - {n[:-4] for n in reasons}))
+
+    def test_nothing_kept_ends_with_65(self):
+        folder, _ = self.make()
+        for name in ("good.tif", "cmyk.tif"):
+            (folder / name).unlink()
+        result = self.ingest(folder, code=65)
+        self.assertIn("none of the slides", result.err)
+        self.assertFalse((self.work / "store" / "store.json").exists())
+        self.assertTrue((self.work / "store" / "failed.csv").exists())
+
+    def test_two_slides_of_one_id(self):
+        folder = self.work / "slides"
+        folder.mkdir()
+        slide = self.demo / "slides" / "slide-001.tif"
+        shutil.copy(slide, folder / "a.tif")
+        as_aperio(slide, folder / "a.svs")
+        self.ingest(folder)
+        self.assertEqual(set(Store(self.work / "store").bags), {"a.tif", "a.svs"})
+        table = self.work / "slides.csv"
+        table.write_text("path,id\nslides/a.tif,one\nslides/a.svs,one\n")
+        result = run("ingest", table, self.work / "other", "--kind", "tiles")
+        self.assertEqual(result.code, 65)
+        self.assertIn("lines 2 and 3 would both be the bag 'one'", result.err)
+
+    def test_mpp_of_a_row(self):
+        Image.fromarray(blotches(900, 900)).save(self.work / "a.png")
+        table = self.work / "list.csv"
+        for cell, code in (("0.3", 0), ("wide", 65)):
+            table.write_text(f"path,mpp\na.png,{cell}\n")
+            result = run("ingest", table, self.work / cell, "--kind", "tiles")
+            self.assertEqual(result.code, code, result.err)
+        self.assertIn("mpp 'wide' in its row is no number above 0", result.err)
+        self.assertEqual(Store(self.work / "0.3").bags["a"].mpp, 0.3)
 
 
 if __name__ == "__main__":
