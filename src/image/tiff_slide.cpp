@@ -16,8 +16,8 @@ namespace dbps::image::internal {
 namespace {
 
 constexpr uint64_t kLibraryMemory = uint64_t{512} << 20;
-constexpr int64_t kMostBlockPixels = int64_t{1} << 26;  // of a tile or strip: it is decoded whole
-constexpr size_t kCacheBytes = size_t{48} << 20;        // of decoded blocks, a level
+constexpr int64_t kMostBlockPixels = int64_t{1} << 25;  // of a tile or strip: it is decoded whole
+constexpr size_t kCacheBytes = size_t{24} << 20;        // of decoded blocks, a level
 constexpr uint64_t kMostTileBytes = uint64_t{1} << 28;
 constexpr int kMostDirectories = 256;
 // A resolution coarser than that is a printer's or a screen's, no microscope's.

@@ -14,6 +14,7 @@
 #include "image/slide.h"
 #include "image/tile.h"
 #include "ingest/bag_maker.h"
+#include "ingest/pixel_budget.h"
 #include "ingest/tile_grid.h"
 #include "store/manifest.h"
 #include "store/tile_file.h"
@@ -24,7 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using Bytes = std::vector<uint8_t>;
 
-constexpr double kCellsATile = 8;       // of the mask, a side at least
 constexpr int64_t kLongestGrid = 2048;  // pixels of the picture of the grid
 constexpr int64_t kTilesATurn = 64;     // and thread: then they go to the disk
 constexpr image::Colour kKept = {0, 160, 60};
@@ -104,12 +104,8 @@ class SlideMaker final : public BagMaker {
     const std::unique_ptr<image::Slide> slide = image::open_slide(source.path);
     const image::SlideInfo& info = slide->info();
     const TileScale scale = choose_scale(info, mpp_of(source, info, name), settings_, name);
-    const double tile_side = static_cast<double>(settings_.tile_size) * scale.downsample();
-    const Thumbnail thumbnail = make_thumbnail(*slide, tile_side / kCellsATile);
-    const double tile_cells = std::pow(tile_side / thumbnail.cell, 2);
-    const TissueMask mask = find_tissue(thumbnail, settings_.tiles, tile_cells);
-    const TileGrid grid = keep_tiles(info, scale, settings_, mask);
-    draw(source.id, thumbnail, mask, grid, scale);
+    const Choice choice = choose_tiles(source.id, *slide, scale);
+    const TileGrid& grid = choice.grid;
     require_tiles(grid, source.id, name);
 
     store::TileFile tiles(store_);
@@ -133,8 +129,8 @@ class SlideMaker final : public BagMaker {
                    info.format,
                    fmt::to_string(bag.level),
                    fmt::format("{:.6g}", bag.downsample),
-                   fmt::format("{:.4f}", mask.share()),
-                   fmt::to_string(mask.threshold),
+                   fmt::format("{:.4f}", choice.tissue),
+                   fmt::to_string(choice.threshold),
                    fmt::to_string(grid.columns * grid.rows),
                    fmt::to_string(tiles.tiles().size()),
                    copied ? "yes" : "no"};
@@ -160,6 +156,26 @@ class SlideMaker final : public BagMaker {
         "{}: it does not say how many microns a pixel measures: give a column mpp in the CSV, "
         "--slide-mpp for all such slides, or --level 0 to take pixels whatever they measure",
         name));
+  }
+
+  struct Choice {
+    TileGrid grid;
+    double tissue = 0;  // share of the slide
+    int threshold = 0;
+  };
+
+  Choice choose_tiles(const std::string& id, image::Slide& slide, const TileScale& scale) {
+    const double tile_side = static_cast<double>(settings_.tile_size) * scale.downsample();
+    const double cell = cell_for(slide.info(), tile_side);
+    const image::SlideLevel& size = slide.info().levels[0];
+    const PixelBudget::Share share(
+        cells_, static_cast<double>(size.width) / cell * static_cast<double>(size.height) / cell);
+    const Thumbnail thumbnail = make_thumbnail(slide, cell);
+    const TissueMask mask =
+        find_tissue(thumbnail, settings_.tiles, std::pow(tile_side / thumbnail.cell, 2));
+    Choice choice{keep_tiles(slide.info(), scale, settings_, mask), mask.share(), mask.threshold};
+    draw(id, thumbnail, mask, choice.grid, scale);
+    return choice;
   }
 
   void require_tiles(const TileGrid& grid, const std::string& id, const std::string& name) const {
@@ -242,6 +258,7 @@ class SlideMaker final : public BagMaker {
   const fs::path store_;
   const double slide_mpp_;
   const store::Settings settings_;
+  PixelBudget cells_{kMostCells};
   int threads_ = 1;
   bool level_was_asked_for_ = false;
   std::ptrdiff_t mpp_column_ = -1;

@@ -166,5 +166,28 @@ TEST(Grid, KeepsWholeTilesWithTheirShareOfTissue) {
   EXPECT_EQ(kept().size(), 18u);  // six places a row, three rows
 }
 
+// A cell belongs to the tile in which its centre lies.
+TEST(Grid, CountsCellsByTheirCentres) {
+  const image::SlideInfo info = slide_of({{90, 18, 1}});
+  TissueMask mask;
+  mask.width = 9;
+  mask.height = 2;
+  mask.cell = 10;
+  mask.is_tissue.assign(18, 0);
+  mask.is_tissue[3] = mask.is_tissue[12] = 1;  // from 30 to 40
+  store::Settings settings = settings_for(0, 18);
+  settings.tiles.foreground = 0.5;
+  const TileGrid grid = keep_tiles(info, choose_scale(info, 0, settings, ""), settings, mask);
+  ASSERT_EQ(grid.columns, 5);
+  ASSERT_EQ(grid.kept.size(), 1u);  // from 18 to 36: the cells 2 and 3
+  EXPECT_EQ(grid.kept[0].x, 18);
+}
+
+// A slide without a pyramid, or small tiles: the thumbnail would not fit.
+TEST(Cells, AreLargerWhereThereWouldBeTooMany) {
+  EXPECT_EQ(cell_for(slide_of({{100000, 100000, 1}}), 256), 32);
+  EXPECT_NEAR(cell_for(slide_of({{300000, 160000, 1}}), 8), 31.6, 0.1);
+}
+
 }  // namespace
 }  // namespace dbps::ingest

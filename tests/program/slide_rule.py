@@ -9,6 +9,7 @@ from scipy import ndimage
 
 LEAST_THRESHOLD = 12
 CELLS_A_TILE = 8
+MOST_CELLS = 48e6
 SAME_SCALE = 0.05
 
 
@@ -87,7 +88,8 @@ def small(regions, count, least):
 
 def tissue(slide, rule, downsample):
     """Mask and how many level-0 pixels a cell of it measures."""
-    largest = rule.tile * downsample / CELLS_A_TILE
+    largest = max(rule.tile * downsample / CELLS_A_TILE,
+                  math.sqrt(slide.levels[0][0] * slide.levels[0][1] / MOST_CELLS))
     level = max([0] + [i for i, size in enumerate(slide.levels) if size[2] <= largest])
     side = max(1, math.floor(largest / slide.levels[level][2]))
     cell = slide.levels[level][2] * side
