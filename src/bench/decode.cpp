@@ -16,7 +16,8 @@ namespace dbps::bench {
 namespace {
 
 constexpr double kAsked = 0.95;
-constexpr int64_t kPictures = 16;  // decoded in one run
+constexpr int64_t kPictures = 16;   // made, and decoded in one run
+constexpr double kMegapixels = 17;  // of a store, likewise
 constexpr int64_t kWidth = 1200;
 constexpr int64_t kHeight = 900;
 constexpr int kQuality = 85;
@@ -65,23 +66,26 @@ bool is_colour_jpeg(const image::Info& info) {
 
 std::vector<Encoded> pictures_of(const Settings& settings) {
   std::vector<Encoded> pictures;
+  double megapixels = 0;
   const auto add = [&](std::string name, std::vector<uint8_t> bytes) {
     const image::Info info = image::probe(bytes, name);
     if (!is_colour_jpeg(info)) return;
     const double pixels = static_cast<double>(info.width) * static_cast<double>(info.height);
     pictures.push_back({std::move(name), std::move(bytes), pixels / 1e6});
+    megapixels += pixels / 1e6;
   };
   if (settings.store.empty()) {
     for (int64_t i = 0; i < kPictures; ++i) add(fmt::format("made {}", i), made_picture(i));
     return pictures;
   }
   const store::Reader reader(settings.store);
-  if (reader.settings().kind != store::Kind::kImages) {
+  if (reader.settings().kind == store::Kind::kFeatures) {
     throw ConfigError(fmt::format("{} is no store of pictures", settings.store));
   }
-  for (int64_t bag = 0; bag < reader.num_bags(); ++bag) {
-    if (std::ssize(pictures) == kPictures) break;
-    add(reader.bag(bag).id, reader.read(bag));
+  for (int64_t bag = 0; bag < reader.num_bags() && megapixels < kMegapixels; ++bag) {
+    for (int64_t i = 0; i < reader.bag(bag).tile_count && megapixels < kMegapixels; ++i) {
+      add(reader.bag(bag).id, reader.read(bag, i));
+    }
   }
   if (pictures.empty()) {
     throw ConfigError(fmt::format("{} holds no colour JPEG", settings.store));

@@ -16,9 +16,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A piece that one thread takes at a time: some hundred kilobytes in one pread, some milliseconds
-// of decoding.
-constexpr size_t kPieceTiles = 16;
 // A thousand tiles of 256 pixels: a fraction of a second for any number of threads.
 constexpr int64_t kMostBytesAhead = int64_t{256} << 20;
 
