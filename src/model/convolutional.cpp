@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "model/trained_convolution.h"
 
 namespace dbps::model {
 
@@ -115,7 +116,7 @@ at::Tensor ConvolutionalEncoder::embed(const at::Tensor& patches_nCHW, const For
                            const at::Tensor& residual) {
     const ConvBn& layer = layers_[index];
     at::Tensor y = layer.norm.forward(
-        at::conv2d(x, layer.weight.to(type), {}, layer.stride, layer.padding), used);
+        trained_convolution(x, layer.weight.to(type), layer.stride, layer.padding), used);
     if (residual.defined()) y.add_(residual);
     return activation == Activation::kRelu ? y.relu_() : y;
   };

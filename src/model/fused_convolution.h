@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "model/onednn_convolution.h"
 #include "model/winograd.h"
 
 namespace dbps::model {
@@ -28,13 +29,11 @@ class FusedConvolution {
                         const at::Tensor& residual) const;
 
  private:
-  enum class Library { kOneDnn, kCudnn, kAten };
-
   at::Tensor weight_;
   at::Tensor bias_;
   int64_t stride_;
   int64_t padding_;
-  Library library_;
+  std::optional<OneDnnConvolution> onednn_;
   std::optional<WinogradConvolution> winograd_;
 };
 

@@ -8,16 +8,21 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
+
+#include "model/onednn_convolution.h"
 
 namespace dbps::model {
 
 class WinogradConvolution {
  public:
   // Whether a layer of this shape can go this way: 3 x 3, stride 1, padding 1, channels in whole
-  // vectors, fp32 on the CPU.
+  // vectors, fp32 on the CPU, with oneDNN.
   static bool serves(const at::Tensor& weight_DC33, int64_t stride, int64_t padding);
   // Whether pictures of h x w gain by it: their 4 x 4 tiles must not hang over too much.
   static bool gains(int64_t h, int64_t w);
+  // Whether n of them also pay for filters that are used this once.
+  static bool gains_once(int64_t n, int64_t h, int64_t w);
 
   // Copies what it needs. bias is (D).
   WinogradConvolution(const at::Tensor& weight_DC33, const at::Tensor& bias);
@@ -28,7 +33,11 @@ class WinogradConvolution {
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual, bool relu) const;
 
  private:
-  at::Tensor filters_;  // (slices of output channels, 36, C, D / slices)
+  int64_t out_;
+  int64_t in_;
+  // The products at each of the 36 points, 1 x 1 convolutions of as many groups; of a slice of the
+  // output channels each.
+  std::vector<OneDnnConvolution> products_;
   at::Tensor bias_;
 };
 
