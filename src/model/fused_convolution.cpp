@@ -25,27 +25,26 @@ at::Tensor cudnn(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
 
 FusedConvolution::FusedConvolution(const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
                                    int64_t padding)
-    : weight_(weight.contiguous(at::MemoryFormat::ChannelsLast)),
-      bias_(bias),
-      stride_(stride),
-      padding_(padding) {
-  if (!weight.is_cpu() || weight.scalar_type() == at::kDouble) return;
-  if (OneDnnConvolution::available()) {
-    onednn_.emplace(weight_, bias,
-                    ConvolutionShape{.stride = stride, .padding = padding, .groups = 1});
-  }
-  if (WinogradConvolution::serves(weight, stride, padding)) winograd_.emplace(weight, bias);
-}
+    : weight_(weight), bias_(bias), stride_(stride), padding_(padding) {}
 
 at::Tensor FusedConvolution::operator()(const at::Tensor& x, Activation activation,
-                                        const at::Tensor& residual) const {
+                                        const at::Tensor& residual) {
   const c10::NoGradGuard no_grad;
   const bool relu = activation == Activation::kRelu;
   DBPS_CHECK(relu || !residual.defined(), "a residual is added before a ReLU");
-  if (winograd_ && WinogradConvolution::gains(x.size(2), x.size(3))) {
+  if (WinogradConvolution::serves(weight_, stride_, padding_) &&
+      WinogradConvolution::gains(x.size(2), x.size(3))) {
+    if (!winograd_) winograd_.emplace(weight_, bias_);
     return (*winograd_)(x, residual, relu);
   }
-  if (onednn_) return (*onednn_)(x, residual, relu);
+  if (OneDnnConvolution::serves(weight_)) {
+    if (!onednn_) {
+      onednn_.emplace(weight_, bias_, ConvolutionShape{.stride = stride_, .padding = padding_},
+                      x.sizes());
+    }
+    return (*onednn_)(x, residual, relu);
+  }
+  weight_ = weight_.contiguous(at::MemoryFormat::ChannelsLast);
   if (weight_.is_cuda() && weight_.scalar_type() != at::kDouble && relu) {
     return cudnn(x, weight_, bias_, stride_, padding_, residual);
   }

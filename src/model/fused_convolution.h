@@ -19,14 +19,14 @@ enum class Activation { kNone, kRelu };
 // everything else (fp64) through ATen in several passes.
 class FusedConvolution {
  public:
-  // Copies the weight into the layout that the library computes fastest from.
+  // Borrows the weight; the first call copies it into the form that its pictures are computed
+  // fastest from.
   FusedConvolution(const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
                    int64_t padding);
 
   // (n, C, h, w) -> (n, D, h', w'), channels-last: activation(convolution + bias + residual);
   // residual may be undefined, and is given with kRelu alone.
-  at::Tensor operator()(const at::Tensor& x, Activation activation,
-                        const at::Tensor& residual) const;
+  at::Tensor operator()(const at::Tensor& x, Activation activation, const at::Tensor& residual);
 
  private:
   at::Tensor weight_;

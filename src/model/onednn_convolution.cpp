@@ -33,17 +33,18 @@ const c10::List<std::optional<at::Scalar>>& no_scalars() {
 
 }  // namespace
 
-bool OneDnnConvolution::available() {
-  return at::globalContext().hasMKLDNN() && at::globalContext().userEnabledMkldnn();
+bool OneDnnConvolution::serves(const at::Tensor& weight) {
+  return weight.is_cpu() && weight.scalar_type() != at::kDouble &&
+         at::globalContext().hasMKLDNN() && at::globalContext().userEnabledMkldnn();
 }
 
 OneDnnConvolution::OneDnnConvolution(const at::Tensor& weight, const at::Tensor& bias,
-                                     ConvolutionShape shape)
+                                     ConvolutionShape shape, at::IntArrayRef input)
     : bias_(bias), shape_(shape) {
   static const c10::OperatorHandle reorder = find("mkldnn::_reorder_convolution_weight", "");
   const c10::NoGradGuard no_grad;
   weight_ = call(reorder, {weight, both(shape.padding), both(shape.stride), both(1), shape.groups,
-                           c10::IValue()});
+                           input.vec()});
 }
 
 at::Tensor OneDnnConvolution::operator()(const at::Tensor& x, const at::Tensor& residual,

@@ -16,12 +16,14 @@ struct ConvolutionShape {
 
 class OneDnnConvolution {
  public:
-  // Whether this LibTorch has oneDNN and it is not switched off.
-  static bool available();
+  // fp32 or bf16 on the CPU, and a LibTorch that has oneDNN, not switched off.
+  static bool serves(const at::Tensor& weight);
 
-  // weight is (D, C / groups, k, k), bias (D) or undefined, both fp32 or bf16. Copies the weight
-  // into the layout that oneDNN computes fastest from.
-  OneDnnConvolution(const at::Tensor& weight, const at::Tensor& bias, ConvolutionShape shape);
+  // weight is (D, C / groups, k, k), bias (D) or undefined, of one type. Copies the weight into the
+  // layout that oneDNN computes fastest from for x of size `input`; for x that wants another one it
+  // is copied once more at every call.
+  OneDnnConvolution(const at::Tensor& weight, const at::Tensor& bias, ConvolutionShape shape,
+                    at::IntArrayRef input);
 
   // (n, C, h, w), channels-last -> (n, D, h', w'), channels-last: convolution + bias + residual,
   // cut at zero if `relu`. A residual, which may be undefined, asks for `relu`.

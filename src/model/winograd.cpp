@@ -185,9 +185,8 @@ int64_t slice_of(int64_t channels) { return channels % kSlice == 0 ? kSlice : ch
 }  // namespace
 
 bool WinogradConvolution::serves(const at::Tensor& weight_DC33, int64_t stride, int64_t padding) {
-  return OneDnnConvolution::available() && weight_DC33.is_cpu() &&
-         weight_DC33.scalar_type() == at::kFloat && stride == 1 && padding == 1 &&
-         weight_DC33.size(2) == 3 && weight_DC33.size(3) == 3 &&
+  return OneDnnConvolution::serves(weight_DC33) && weight_DC33.scalar_type() == at::kFloat &&
+         stride == 1 && padding == 1 && weight_DC33.size(2) == 3 && weight_DC33.size(3) == 3 &&
          weight_DC33.size(0) % kLanes == 0 && weight_DC33.size(1) % kLanes == 0;
 }
 
@@ -214,7 +213,8 @@ WinogradConvolution::WinogradConvolution(const at::Tensor& weight_DC33, const at
     const at::Tensor filters =
         at::mm(both, weights.narrow(0, first, slice).view({slice * in_, 9}).t());
     products_.emplace_back(filters.view({kPoints * slice, in_, 1, 1}), at::Tensor(),
-                           ConvolutionShape{.groups = kPoints});
+                           ConvolutionShape{.groups = kPoints},
+                           std::array<int64_t, 4>{1, kPoints * in_, 1, kTilesABlock});
   }
 }
 

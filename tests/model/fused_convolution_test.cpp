@@ -61,7 +61,7 @@ void compare_on(at::Device device, const Case& c) {
     const auto there = [&, type = type](const at::Tensor& tensor) {
       return tensor.to(at::TensorOptions(device).dtype(type));
     };
-    const FusedConvolution convolution(there(all.weight), there(all.bias), c.stride, c.kernel / 2);
+    FusedConvolution convolution(there(all.weight), there(all.bias), c.stride, c.kernel / 2);
     const at::Tensor x = there(all.x).contiguous(at::MemoryFormat::ChannelsLast);
     EXPECT_LT(worst(convolution(x, Activation::kRelu, {}), all.exact), tolerance) << type;
     EXPECT_LT(
