@@ -19,8 +19,8 @@ enum class Activation { kNone, kRelu };
 // everything else (fp64) through ATen in several passes.
 class FusedConvolution {
  public:
-  // Borrows the weight; the first call copies it into the form that its pictures are computed
-  // fastest from.
+  // Shares the weight, which must not change. The first call copies it into the form that pictures
+  // of that size are computed fastest from; calls one at a time.
   FusedConvolution(const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
                    int64_t padding);
 

@@ -1,6 +1,7 @@
 // 3 x 3 convolutions of stride 1 on the CPU with a third of the multiplications: minimal filtering
 // F(4 x 4, 3 x 3) after Winograd (Lavin and Gray, "Fast Algorithms for Convolutional Neural
-// Networks", CVPR 2016, section 4). Evaluation only: no gradient.
+// Networks", CVPR 2016, section 4). No gradient: see
+// trained_convolution.h.
 //
 // Shapes: n pictures, C and D channels, h x w pixels; fp32, channels-last.
 #pragma once
@@ -28,8 +29,8 @@ class WinogradConvolution {
   WinogradConvolution(const at::Tensor& weight_DC33, const at::Tensor& bias);
 
   // (n, C, h, w) -> (n, D, h, w): relu(convolution + bias + residual); residual may be undefined,
-  // relu left out. Differs from a direct convolution by rounding, about twice as much as oneDNN's
-  // does from the exact result. Its bits do not depend on the number of threads.
+  // relu left out. Differs from a direct convolution by rounding, two to three times as much as
+  // oneDNN's does from the exact result. Its bits do not depend on the number of threads.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual, bool relu) const;
 
  private:

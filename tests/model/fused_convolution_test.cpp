@@ -101,6 +101,9 @@ TEST(Winograd, ServesAndGainsWhereItShould) {
   EXPECT_FALSE(WinogradConvolution::serves(weight({64, 64, 3, 3}).to(at::kDouble), 1, 1));
   for (const int64_t side : {25, 13, 7, 4}) EXPECT_TRUE(WinogradConvolution::gains(side, side));
   for (const int64_t side : {1, 2, 5}) EXPECT_FALSE(WinogradConvolution::gains(side, side));
+  EXPECT_TRUE(WinogradConvolution::gains_once(48, 25, 25));
+  EXPECT_FALSE(WinogradConvolution::gains_once(2, 7, 7)) << "too few for the filters";
+  EXPECT_FALSE(WinogradConvolution::gains_once(1000, 5, 5)) << "as it is for one";
 }
 
 TEST(Winograd, GivesTheSameBitsOnAnyNumberOfThreads) {
