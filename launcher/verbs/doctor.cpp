@@ -4,7 +4,6 @@
 #include <hdf5.h>
 #define OMPI_SKIP_MPICXX 1
 #include <mpi.h>
-#include <openslide/openslide.h>
 #include <sys/resource.h>
 #include <torch/version.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "image/slide.h"
 #include "launcher/verbs/verbs.h"
 #include "launcher/version.h"
 
@@ -98,7 +98,11 @@ Finding hdf5() {
   return {"hdf5", fmt::format("{}.{}.{}", major, minor, release), ""};
 }
 
-Finding slides() { return {"openslide", openslide_get_version(), ""}; }
+Finding slides() {
+  const std::string version = image::openslide_version();
+  if (!version.empty()) return {"openslide", version, ""};
+  return {"openslide", "none: TIFF, JPEG and PNG are read, scanners' other formats are not", ""};
+}
 
 Finding memory() {
   const double total = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);

@@ -1,7 +1,6 @@
 // The formats of OpenSlide, with a scanner's own JPEG tiles where they lie in a TIFF as it shows
 // them.
 #include <fmt/format.h>
-#include <openslide/openslide.h>
 
 #include <algorithm>
 #include <bit>
@@ -10,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "image/openslide_library.h"
 #include "image/slide_formats.h"
 
 namespace dbps::image::internal {
@@ -23,17 +23,18 @@ constexpr int64_t kPixelsAtOnce = int64_t{1} << 22;
 
 class OpenSlideSlide final : public Slide {
  public:
-  OpenSlideSlide(const std::string& path, const std::string& vendor)
-      : path_(path), slide_(openslide_open(path.c_str()), &openslide_close) {
+  OpenSlideSlide(const OpenSlideLibrary& library, const std::string& path,
+                 const std::string& vendor)
+      : library_(library), path_(path), slide_(library.open(path.c_str()), library.close) {
     if (!slide_) throw DataError(fmt::format("{}: OpenSlide cannot open it", path));
     check();
     info_.format = vendor;
     info_.mpp = property_mpp();
-    const int count = openslide_get_level_count(slide_.get());
+    const int count = library_.get_level_count(slide_.get());
     for (int32_t level = 0; level < count; ++level) {
       SlideLevel size;
-      openslide_get_level_dimensions(slide_.get(), level, &size.width, &size.height);
-      size.downsample = level == 0 ? 1 : openslide_get_level_downsample(slide_.get(), level);
+      library_.get_level_dimensions(slide_.get(), level, &size.width, &size.height);
+      size.downsample = level == 0 ? 1 : library_.get_level_downsample(slide_.get(), level);
       info_.levels.push_back(size);
     }
     check();
@@ -49,8 +50,8 @@ class OpenSlideSlide final : public Slide {
       const auto level0 = [&](int64_t at) {
         return std::llround(static_cast<double>(at) * downsample);
       };
-      openslide_read_region(slide_.get(), words_.data(), level0(x), level0(y + first), level,
-                            region.width, count);
+      library_.read_region(slide_.get(), words_.data(), level0(x), level0(y + first), level,
+                           region.width, count);
       check();
       lay_on_white(region.row(first), count * region.width);
     }
@@ -67,13 +68,13 @@ class OpenSlideSlide final : public Slide {
  private:
   // OpenSlide's first error stays, and all that is read afterwards is empty.
   void check() {
-    const char* error = openslide_get_error(slide_.get());
+    const char* error = library_.get_error(slide_.get());
     if (error != nullptr) throw DataError(fmt::format("{}: {}", path_, error));
   }
 
   double property_mpp() {
     const auto number = [&](const char* name) {
-      const char* text = openslide_get_property_value(slide_.get(), name);
+      const char* text = library_.get_property_value(slide_.get(), name);
       return text == nullptr ? 0 : std::strtod(text, nullptr);
     };
     const double x = number(OPENSLIDE_PROPERTY_NAME_MPP_X);
@@ -113,6 +114,7 @@ class OpenSlideSlide final : public Slide {
     return -1;
   }
 
+  const OpenSlideLibrary& library_;
   const std::string path_;
   std::unique_ptr<openslide_t, decltype(&openslide_close)> slide_;
   std::unique_ptr<Slide> tiff_;
@@ -122,9 +124,11 @@ class OpenSlideSlide final : public Slide {
 }  // namespace
 
 std::unique_ptr<Slide> open_openslide(const std::string& path) {
-  const char* vendor = openslide_detect_vendor(path.c_str());
+  const OpenSlideLibrary* library = openslide_library();
+  if (library == nullptr) return nullptr;
+  const char* vendor = library->detect_vendor(path.c_str());
   if (vendor == nullptr || std::string_view(vendor) == "generic-tiff") return nullptr;
-  return std::make_unique<OpenSlideSlide>(path, vendor);
+  return std::make_unique<OpenSlideSlide>(*library, path, vendor);
 }
 
 }  // namespace dbps::image::internal

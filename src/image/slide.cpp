@@ -28,7 +28,10 @@ std::unique_ptr<Slide> open_slide(const std::filesystem::path& path) {
     case Format::kUnknown:
       break;
   }
-  throw DataError(name + ": neither a slide that OpenSlide reads nor a TIFF, JPEG or PNG");
+  throw DataError(name + (openslide_version().empty()
+                              ? ": not a TIFF, JPEG or PNG; other slides need OpenSlide, which is "
+                                "not on this machine (the Debian package libopenslide0)"
+                              : ": neither a slide that OpenSlide reads nor a TIFF, JPEG or PNG"));
 }
 
 namespace internal {

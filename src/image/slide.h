@@ -60,4 +60,7 @@ class Slide {
 // channel, or is turned by EXIF.
 std::unique_ptr<Slide> open_slide(const std::filesystem::path& path);
 
+// Of the OpenSlide on this machine, loaded if need be: "3.4.1"; "": there is none.
+std::string openslide_version();
+
 }  // namespace dbps::image
