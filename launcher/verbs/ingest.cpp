@@ -5,9 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "launcher/verbs/verbs.h"
@@ -18,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kHelp =
-    R"(Puts pictures or feature vectors into a store, or adds new ones to it.
+    R"(Puts pictures, slides or feature vectors into a store, or adds new ones to it.
 
 SOURCE is a folder (train|val|test/<class>/*, <class>/* or plain pictures), a CSV with a column path
 (and label, split, patient, ...), or one picture: JPEG, PNG, 8-bit TIFF. Labels go to
@@ -31,10 +33,16 @@ bag of vectors (N, D) each, float16, float32 or float64 (which becomes float32).
 tensor 'features' or the only one is read, else every tensor is a bag, FILE/TENSOR; of HDF5 the dataset
 'features' and, where it is there, 'coords'. All vectors of a store have one width.
 
+With --kind tiles slides become bags of the tiles that show tissue: .svs, .ndpi, .mrxs and what else
+OpenSlide reads, TIFF, and JPEG and PNG of any size. JPEG tiles that agree with the grid are copied as
+they are, others encoded anew (--quality). STORE/slides/ has a picture of the tissue found and one of
+the tiles kept for each slide, STORE/slides.csv what was made of it.
+
 Examples:
   dbps ingest pictures/ store/
   dbps ingest list.csv store/ --codec jpeg --quality 90 --longest 4000 --jobs 16
-  dbps ingest h5_files/ store/ --kind features --labels labels.csv)";
+  dbps ingest h5_files/ store/ --kind features --labels labels.csv
+  dbps ingest slides/ store/ --kind tiles --labels labels.csv --mpp 0.5)";
 
 struct Arguments {
   std::string source;
@@ -47,32 +55,48 @@ struct Arguments {
   bool resume = false;
   bool strict = false;
   bool reference = false;
-  double mpp = 0.0;
-  int64_t tile_size = 0;
+  double magnification = 0;
 };
 
-void refuse_what_comes_later(const Arguments& arguments) {
-  const auto refuse = [](const std::string& option) {
-    throw ConfigError(fmt::format(
-        "ingest {} is not yet supported: only --kind images and --kind features", option));
-  };
-  if (arguments.reference) refuse("--reference");
-  if (arguments.kind == "tiles") refuse("--kind tiles");
-  if (arguments.mpp != 0.0) refuse("--mpp");
-  if (arguments.tile_size != 0) refuse("--tile-size");
-}
-
-void check_feature_options(const Arguments& arguments) {
-  if (arguments.codec == "keep" && arguments.options.longest == 0) return;
-  throw ConfigError("--codec and --longest are for pictures: leave them out with --kind features");
-}
-
-void add_file(ingest::SourceList& sources, const std::string& file) {
-  if (file.empty()) return;
-  const int64_t unknown = ingest::add_columns(sources, read_csv(file));
-  if (unknown > 0) {
-    log::warning("{}: {} without a picture of the source", file, counted(unknown, "row"));
+const char* thing_of(store::Kind kind) {
+  switch (kind) {
+    case store::Kind::kFeatures:
+      return "bag";
+    case store::Kind::kTiles:
+      return "slide";
+    default:
+      return "picture";
   }
+}
+
+void take_options(Arguments& arguments, const distributed::World* world) {
+  ingest::IngestOptions& options = arguments.options;
+  if (arguments.reference) throw ConfigError("ingest --reference is not yet supported");
+  options.kind = store::kind_of(arguments.kind);
+  options.codec = store::codec_of(arguments.codec);
+  if (options.kind == store::Kind::kFeatures &&
+      (options.codec != store::Codec::kKeep || options.longest != 0)) {
+    throw ConfigError(
+        "--codec and --longest are for pictures: leave them out with --kind features");
+  }
+  if (arguments.magnification != 0) options.mpp = 10 / arguments.magnification;
+  ingest::settings_of(options);
+  // Ranks on a host share its cores.
+  if (options.jobs == 0 && world != nullptr) {
+    options.jobs = std::max(1, available_cores() / world->local_size());
+  }
+}
+
+void add_file(ingest::SourceList& sources, const std::string& file, const std::string& thing) {
+  if (file.empty()) return;
+  const ingest::Unmatched unmatched = ingest::add_columns(sources, read_csv(file));
+  const auto warn = [&](const std::vector<std::string>& ids, const std::string& what) {
+    if (!ids.empty()) log::warning("{}: {}: {}", file, what, join_words(ids));
+  };
+  warn(unmatched.rows, counted(static_cast<int64_t>(unmatched.rows.size()), "row") + " without a " +
+                           thing + " of the source");
+  warn(unmatched.pictures,
+       counted(static_cast<int64_t>(unmatched.pictures.size()), thing) + " without a row");
 }
 
 // A store would be walked, and its files taken, when the same folder is ingested again.
@@ -126,40 +150,36 @@ void print(const ingest::Summary& summary, const std::string& store, const std::
              summary.failed.empty() ? "" : fmt::format(" (listed in {}/failed.csv)", store));
 }
 
-void run(Arguments& arguments, const Context& context) {
-  refuse_what_comes_later(arguments);
-  // Threads share the work; on many ranks the first does it.
-  if (context.world != nullptr && context.world->rank() > 0) return;
-  arguments.options.kind = store::kind_of(arguments.kind);
-  arguments.options.codec = store::codec_of(arguments.codec);
-  const bool vectors = arguments.options.kind == store::Kind::kFeatures;
-  if (vectors) check_feature_options(arguments);
-  const std::string thing = vectors ? "bag" : "picture";
-  ingest::settings_of(arguments.options);
-  if (arguments.resume && !fs::exists(arguments.store)) {
-    throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
+// Every rank makes its part; the first one has the summary.
+std::optional<ingest::Summary> share_work(const ingest::SourceList& sources,
+                                          const Arguments& arguments, const Context& context,
+                                          const std::string& thing) {
+  distributed::World* world = context.world;
+  const int rank = world == nullptr ? 0 : world->rank();
+  const int world_size = world == nullptr ? 1 : world->world_size();
+  dbps::Progress line("ingest", !context.quiet && rank == 0);
+  const auto progress = [&](const ingest::Progress& at) {
+    line.update(fmt::format("{} of {}, {}/s", at.done, counted(at.total, thing),
+                            format_bytes(static_cast<double>(at.source_bytes) /
+                                         std::max(at.seconds, 1e-3))),
+                static_cast<double>(at.done) / static_cast<double>(at.total));
+  };
+  ingest::Ingestion ingestion(sources, arguments.store, arguments.options, progress, rank,
+                              world_size);
+  if (world_size == 1) {
+    ingestion.make({});
+    return ingestion.finish({});
   }
-  refuse_store_inside(arguments);
-  ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  add_file(sources, arguments.labels);
-  add_file(sources, arguments.split);
-  const auto count = static_cast<int64_t>(sources.pictures.size());
-  log::info("{} in {}", counted(count, thing), arguments.source);
-  if (!sources.passed_over.empty()) {
-    log::warning("passed over, as of a format that is not read: {}",
-                 ingest::passed_over_text(sources.passed_over));
-  }
-  ingest::Summary summary;
-  {
-    dbps::Progress line("ingest", !context.quiet);
-    summary = ingest::ingest(
-        sources, arguments.store, arguments.options, [&](const ingest::Progress& progress) {
-          line.update(fmt::format("{} of {}, {}/s", progress.done, counted(progress.total, thing),
-                                  format_bytes(static_cast<double>(progress.source_bytes) /
-                                               std::max(progress.seconds, 1e-3))),
-                      static_cast<double>(progress.done) / static_cast<double>(progress.total));
-        });
-  }
+  ingestion.make(world->all_gather(ingestion.present()));
+  const std::vector<std::string> parts = world->all_gather(ingestion.part());
+  std::optional<ingest::Summary> summary;
+  if (rank == 0) summary = ingestion.finish(parts);
+  world->barrier();
+  return summary;
+}
+
+void tell(const ingest::Summary& summary, const ingest::SourceList& sources,
+          const Arguments& arguments, const Context& context, const std::string& thing) {
   if (context.json) {
     // A name that is not UTF-8 is one of the reasons to be left out.
     constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
@@ -178,12 +198,60 @@ void run(Arguments& arguments, const Context& context) {
   }
 }
 
+void run(Arguments& arguments, const Context& context) {
+  take_options(arguments, context.world);
+  const std::string thing = thing_of(arguments.options.kind);
+  if (arguments.resume && !fs::exists(arguments.store)) {
+    throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
+  }
+  refuse_store_inside(arguments);
+  ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
+  add_file(sources, arguments.labels, thing);
+  add_file(sources, arguments.split, thing);
+  const auto count = static_cast<int64_t>(sources.pictures.size());
+  log::info("{} in {}", counted(count, thing), arguments.source);
+  if (!sources.passed_over.empty()) {
+    log::warning("passed over, as of a format that is not read: {}",
+                 ingest::passed_over_text(sources.passed_over));
+  }
+  const auto summary = share_work(sources, arguments, context, thing);
+  if (!summary) return;
+  tell(*summary, sources, arguments, context, thing);
+}
+
+void add_slide_options(CLI::App& app, Arguments& arguments) {
+  ingest::IngestOptions& options = arguments.options;
+  const auto add = [&](const std::string& name, auto& value, const std::string& help) {
+    return app.add_option(name, value, help)->group("With --kind tiles");
+  };
+  add("--tile-size", options.tile_size, "Side of a tile, pixels")->capture_default_str();
+  add("--overlap", options.tissue.overlap, "Pixels that neighbouring tiles share")
+      ->capture_default_str();
+  add("--mpp", options.mpp, "Bring tiles to so many microns a pixel, e.g. 0.5");
+  add("--magnification", arguments.magnification, "The same: 20 is 0.5 microns a pixel")
+      ->check(CLI::PositiveNumber)
+      ->excludes(app.get_option("--mpp"));
+  add("--level", options.level, "Take the pixels of this level, whatever they measure [0]")
+      ->check(CLI::NonNegativeNumber);
+  add("--slide-mpp", options.slide_mpp, "Microns a pixel of slides that do not say");
+  add("--tissue-threshold", options.tissue.threshold,
+      "Saturation that tissue exceeds, 0 .. 254; -1: Otsu's, slide by slide")
+      ->capture_default_str();
+  add("--foreground", options.tissue.foreground, "Least share of tissue in a tile; 0 keeps all")
+      ->capture_default_str();
+  add("--specks", options.tissue.specks, "Tissue smaller than so many tiles is left out")
+      ->capture_default_str();
+  add("--holes", options.tissue.holes, "Holes in tissue smaller than so many tiles are filled")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_ingest(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<Arguments>();
   app.footer(kHelp);
-  app.add_option("SOURCE", arguments->source, "A folder, a CSV, or one picture or file of features")
+  app.add_option("SOURCE", arguments->source,
+                 "A folder, a CSV, or one picture, slide or file of features")
       ->required();
   app.add_option("STORE", arguments->store, "The store's folder; made when it is not there")
       ->required();
@@ -208,12 +276,11 @@ void add_ingest(CLI::App& app, Context& context) {
   app.add_flag("--resume", arguments->resume,
                "Only go on with a STORE that is there (going on is what happens anyway)");
   app.add_flag("--strict", arguments->strict, "End with 65 when a picture could not be used");
-  app.add_option("--kind", arguments->kind, "images or features; tiles come later")
+  app.add_option("--kind", arguments->kind, "images, tiles (of slides) or features")
       ->check(CLI::IsMember({"images", "tiles", "features"}))
       ->capture_default_str();
   app.add_flag("--reference", arguments->reference, "Comes later");
-  app.add_option("--mpp", arguments->mpp, "Comes later");
-  app.add_option("--tile-size", arguments->tile_size, "Comes later");
+  add_slide_options(app, *arguments);
   app.callback([arguments, &context] { run(*arguments, context); });
 }
 

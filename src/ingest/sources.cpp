@@ -31,12 +31,27 @@ using Extensions = std::vector<std::string>;
 const Extensions& extensions_of(store::Kind kind) {
   static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
   static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5"};
-  return kind == store::Kind::kFeatures ? kFeatures : kPictures;
+  static const Extensions kSlides = {".tif", ".tiff", ".svs",     ".ndpi", ".mrxs", ".scn", ".bif",
+                                     ".vms", ".vmu",  ".svslide", ".jpg",  ".jpeg", ".png"};
+  switch (kind) {
+    case store::Kind::kFeatures:
+      return kFeatures;
+    case store::Kind::kTiles:
+      return kSlides;
+    default:
+      return kPictures;
+  }
 }
 
 const char* what_is_read(store::Kind kind) {
-  return kind == store::Kind::kFeatures ? "file of features (.npy .safetensors .h5 .hdf5)"
-                                        : "picture (.jpg .jpeg .png .tif .tiff)";
+  switch (kind) {
+    case store::Kind::kFeatures:
+      return "file of features (.npy .safetensors .h5 .hdf5)";
+    case store::Kind::kTiles:
+      return "slide (.tif .tiff .svs .ndpi .mrxs .scn .bif .vms .vmu .svslide .jpg .jpeg .png)";
+    default:
+      return "picture (.jpg .jpeg .png .tif .tiff)";
+  }
 }
 
 // Of pictures, in formats that are not read.
@@ -64,7 +79,7 @@ std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
     if (hidden || entries->is_directory()) continue;
     if (has_source_extension(entries->path(), kind)) {
       found.push_back(entries->path().lexically_relative(folder));
-    } else if (kind == store::Kind::kImages && is_one_of(other_pictures(), entries->path())) {
+    } else if (kind != store::Kind::kFeatures && is_one_of(other_pictures(), entries->path())) {
       ++passed_over[to_lower(entries->path().extension().string())];
     }
   }
@@ -198,7 +213,7 @@ bool has_source_extension(const fs::path& path, store::Kind kind) {
 }
 
 std::string without_source_extension(const std::string& path) {
-  if (!has_source_extension(path, store::Kind::kImages) &&
+  if (!has_source_extension(path, store::Kind::kTiles) &&  // those of pictures among them
       !has_source_extension(path, store::Kind::kFeatures)) {
     return path;
   }
@@ -246,7 +261,7 @@ std::string passed_over_text(const std::map<std::string, int64_t>& passed_over) 
   return join_words(words);
 }
 
-int64_t add_columns(SourceList& list, const CsvTable& table) {
+Unmatched add_columns(SourceList& list, const CsvTable& table) {
   std::optional<size_t> key;
   for (const char* name : {"id", "slide_id", "path"}) {
     if (!key) key = table.find_column(name);
@@ -261,13 +276,13 @@ int64_t add_columns(SourceList& list, const CsvTable& table) {
     if (i != *key && !table.columns[i].empty()) places[i] = list.column(table.columns[i]);
   }
   std::map<const SourcePicture*, int> line_of;
-  int64_t unknown = 0;
+  Unmatched unmatched;
   for (const CsvRow& row : table.rows) {
     const std::string id = trim(row.fields[*key]);
     auto found = by_id.find(id);
     if (found == by_id.end()) found = by_id.find(without_source_extension(id));
     if (found == by_id.end()) {
-      ++unknown;
+      unmatched.rows.push_back(id);
       continue;
     }
     const auto [first, is_new] = line_of.emplace(found->second, row.line);
@@ -277,7 +292,10 @@ int64_t add_columns(SourceList& list, const CsvTable& table) {
     }
     for (const auto& [from, to] : places) found->second->values[to] = trim(row.fields[from]);
   }
-  return unknown;
+  for (const SourcePicture& picture : list.pictures) {
+    if (!line_of.contains(&picture)) unmatched.pictures.push_back(picture.id);
+  }
+  return unmatched;
 }
 
 }  // namespace dbps::ingest

@@ -113,7 +113,7 @@ struct Writer::State {
       reserve(shard_number(entry.name));
       if (holds[i]) {
         take(entry, read_shard(path).tables);
-      } else {
+      } else if (is_mine(shard_number(entry.name))) {
         log::warning("{} is damaged or missing: its bags are checked and made again",
                      path.string());
         replaced.push_back(path);
@@ -287,6 +287,17 @@ void Writer::append(const Bag& bag, const Source& source, std::span<const Encode
   const std::lock_guard<std::mutex> lock(state_->mutex);
   state_->append(std::move(spooled), [&](const ByteSink& write) {
     for (const EncodedTile& tile : tiles) write(tile.bytes);
+  });
+}
+
+void Writer::append(const Bag& bag, const Source& source, const TileFile& tiles) {
+  const std::span<const Tile> all = tiles.tiles();
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  state_->append({bag, source, {all.begin(), all.end()}}, [&](const ByteSink& write) {
+    for_each_run(tiles.descriptor(), 0, all, source.path, [&](const TileRun& run) {
+      write(run.bytes);
+      return true;
+    });
   });
 }
 

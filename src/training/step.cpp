@@ -157,7 +157,7 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
     stop_or_go_on(watchdog_);
     batch = next_batch();
   });
-  result.read_wait += reading.seconds();
+  result.read_wait += batch.wait_seconds;
   if (batch.bags.empty()) return;
   const at::Tensor& like = trained_.parameters.front().second;
   const data::DevicePatches patches = device_patches(batch, config_, model_, like);
