@@ -57,7 +57,10 @@ TileReader::Row TileReader::row(int64_t row) const {
 }
 
 image::Image TileReader::make_tile() const {
-  return image::Image(tile_size_, tile_size_, channels_);
+  image::Image tile;
+  tile.width = tile.height = tile_size_;
+  tile.channels = channels_;
+  return tile;
 }
 
 void TileReader::decode(std::span<const uint8_t> bytes, const Row& row, image::Image& tile) const {

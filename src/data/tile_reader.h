@@ -47,7 +47,7 @@ class TileReader {
     store::TilePlace place;
   };
   Row row(int64_t row) const;
-  image::Image make_tile() const;
+  image::Image make_tile() const;  // without pixels
   void decode(std::span<const uint8_t> bytes, const Row& row, image::Image& tile) const;
   bool measures_grey(const Jitter& jitter) const;
 

@@ -14,6 +14,7 @@
 #include "image/slide.h"
 #include "image/tile.h"
 #include "ingest/bag_maker.h"
+#include "ingest/pixel_budget.h"
 #include "ingest/tile_grid.h"
 #include "store/manifest.h"
 #include "store/tile_file.h"
@@ -24,7 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using Bytes = std::vector<uint8_t>;
 
-constexpr double kCellsATile = 8;       // of the mask, a side at least
 constexpr int64_t kLongestGrid = 2048;  // pixels of the picture of the grid
 constexpr int64_t kTilesATurn = 64;     // and thread: then they go to the disk
 constexpr image::Colour kKept = {0, 160, 60};
@@ -104,13 +104,9 @@ class SlideMaker final : public BagMaker {
     const std::unique_ptr<image::Slide> slide = image::open_slide(source.path);
     const image::SlideInfo& info = slide->info();
     const TileScale scale = choose_scale(info, mpp_of(source, info, name), settings_, name);
-    const double tile_side = static_cast<double>(settings_.tile_size) * scale.downsample();
-    const Thumbnail thumbnail = make_thumbnail(*slide, tile_side / kCellsATile);
-    const double tile_cells = std::pow(tile_side / thumbnail.cell, 2);
-    const TissueMask mask = find_tissue(thumbnail, settings_.tiles, tile_cells);
-    const TileGrid grid = keep_tiles(info, scale, settings_, mask);
-    draw(source.id, thumbnail, mask, grid, scale);
-    require_tiles(grid, name);
+    const Choice choice = choose_tiles(source.id, *slide, scale);
+    const TileGrid& grid = choice.grid;
+    require_tiles(grid, source.id, name);
 
     store::TileFile tiles(store_);
     const bool copied = write_tiles(source.path, grid, scale, tiles, origin);
@@ -133,8 +129,8 @@ class SlideMaker final : public BagMaker {
                    info.format,
                    fmt::to_string(bag.level),
                    fmt::format("{:.6g}", bag.downsample),
-                   fmt::format("{:.4f}", mask.share()),
-                   fmt::to_string(mask.threshold),
+                   fmt::format("{:.4f}", choice.tissue),
+                   fmt::to_string(choice.threshold),
                    fmt::to_string(grid.columns * grid.rows),
                    fmt::to_string(tiles.tiles().size()),
                    copied ? "yes" : "no"};
@@ -162,14 +158,34 @@ class SlideMaker final : public BagMaker {
         name));
   }
 
-  void require_tiles(const TileGrid& grid, const std::string& name) const {
+  struct Choice {
+    TileGrid grid;
+    double tissue = 0;  // share of the slide
+    int threshold = 0;
+  };
+
+  Choice choose_tiles(const std::string& id, image::Slide& slide, const TileScale& scale) {
+    const double tile_side = static_cast<double>(settings_.tile_size) * scale.downsample();
+    const double cell = cell_for(slide.info(), tile_side);
+    const image::SlideLevel& size = slide.info().levels[0];
+    const PixelBudget::Share share(
+        cells_, static_cast<double>(size.width) / cell * static_cast<double>(size.height) / cell);
+    const Thumbnail thumbnail = make_thumbnail(slide, cell);
+    const TissueMask mask =
+        find_tissue(thumbnail, settings_.tiles, std::pow(tile_side / thumbnail.cell, 2));
+    Choice choice{keep_tiles(slide.info(), scale, settings_, mask), mask.share(), mask.threshold};
+    draw(id, thumbnail, mask, choice.grid, scale);
+    return choice;
+  }
+
+  void require_tiles(const TileGrid& grid, const std::string& id, const std::string& name) const {
     if (grid.columns * grid.rows == 0) {
       throw DataError(
           fmt::format("{}: smaller than one tile of {} x {} pixels", name, grid.side, grid.side));
     }
     if (grid.kept.empty()) {
       throw DataError(
-          fmt::format("{}: no tissue found; look at {}", name, (store_ / "slides").string()));
+          fmt::format("{}: no tissue found; look at {}", name, picture_of(id, "mask").string()));
     }
   }
 
@@ -209,14 +225,17 @@ class SlideMaker final : public BagMaker {
     return static_cast<int32_t>(std::llround(static_cast<double>(at) * scale.level_downsample));
   }
 
+  fs::path picture_of(const std::string& id, const char* what) const {
+    return store_ / "slides" / fmt::format("{}-{}.png", id, what);
+  }
+
   // For people's eyes: what was taken for tissue, and which tiles were kept.
   void draw(const std::string& id, const Thumbnail& thumbnail, const TissueMask& mask,
             const TileGrid& grid, const TileScale& scale) const {
-    const fs::path stem = store_ / "slides" / id;
-    make_folders(stem.parent_path());
+    make_folders(picture_of(id, "mask").parent_path());
     image::Image tissue(mask.width, mask.height, 1);
     for (size_t i = 0; i < mask.is_tissue.size(); ++i) tissue.pixels[i] = 255 * mask.is_tissue[i];
-    write_file_atomic(stem.string() + "-mask.png", image::encode_png(tissue));
+    write_file_atomic(picture_of(id, "mask"), image::encode_png(tissue));
 
     image::Image picture = thumbnail.image;
     const double longest = static_cast<double>(std::max(picture.width, picture.height));
@@ -233,12 +252,13 @@ class SlideMaker final : public BagMaker {
       const int64_t side = std::max<int64_t>(1, scaled(static_cast<double>(grid.side) * cells));
       image::draw_frame(picture, x, y, side, side, 1, kKept);
     }
-    write_file_atomic(stem.string() + "-grid.png", image::encode_png(picture));
+    write_file_atomic(picture_of(id, "grid"), image::encode_png(picture));
   }
 
   const fs::path store_;
   const double slide_mpp_;
   const store::Settings settings_;
+  PixelBudget cells_{kMostCells};
   int threads_ = 1;
   bool level_was_asked_for_ = false;
   std::ptrdiff_t mpp_column_ = -1;

@@ -4,7 +4,10 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "model/trained_convolution.h"
 
 namespace dbps::model {
 
@@ -31,6 +34,29 @@ class FoldedEncoder final : public ScanEncoder {
   at::Tensor embed(const at::Tensor& patches_nCHW) override {
     // Not inference mode: the embeddings kept are used in a pass with gradient later.
     const c10::NoGradGuard no_grad;
+    std::vector<at::Tensor> embeddings;
+    for (const at::Tensor& piece : patches_nCHW.chunk(pieces(patches_nCHW))) {
+      embeddings.push_back(embed_piece(piece));
+    }
+    return embeddings.size() == 1 ? embeddings.front() : at::cat(embeddings);
+  }
+
+ private:
+  // Larger tensors glibc asks the system for each time, page by page: a tenth of the scan's time.
+  static constexpr int64_t kMostBytes = 30 << 20;
+
+  // So many that the first layer's output, the largest, stays below.
+  int64_t pieces(const at::Tensor& patches_nCHW) const {
+    if (!patches_nCHW.is_cpu()) return 1;
+    const ConvolutionalEncoder::ConvBn& first = source_.layers_.front();
+    const int64_t bytes = patches_nCHW.numel() / patches_nCHW.size(1) /
+                          (first.stride * first.stride) * first.weight.size(0) *
+                          static_cast<int64_t>(c10::elementSize(type_));
+    return std::clamp<int64_t>(1 + bytes / kMostBytes, 1,
+                               std::max<int64_t>(patches_nCHW.size(0), 1));
+  }
+
+  at::Tensor embed_piece(const at::Tensor& patches_nCHW) {
     const RunLayer run = [this](size_t index, const at::Tensor& x, Activation activation,
                                 const at::Tensor& residual) {
       return layers_[index](x, activation, residual);
@@ -39,7 +65,6 @@ class FoldedEncoder final : public ScanEncoder {
     return projector_ ? projector_->forward(features) : features;
   }
 
- private:
   const ConvolutionalEncoder& source_;
   const at::ScalarType type_;
   std::vector<FusedConvolution> layers_;
@@ -115,7 +140,7 @@ at::Tensor ConvolutionalEncoder::embed(const at::Tensor& patches_nCHW, const For
                            const at::Tensor& residual) {
     const ConvBn& layer = layers_[index];
     at::Tensor y = layer.norm.forward(
-        at::conv2d(x, layer.weight.to(type), {}, layer.stride, layer.padding), used);
+        trained_convolution(x, layer.weight.to(type), layer.stride, layer.padding), used);
     if (residual.defined()) y.add_(residual);
     return activation == Activation::kRelu ? y.relu_() : y;
   };

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "model/onednn_convolution.h"
 #include "model/winograd.h"
 
 namespace dbps::model {
@@ -18,23 +19,21 @@ enum class Activation { kNone, kRelu };
 // everything else (fp64) through ATen in several passes.
 class FusedConvolution {
  public:
-  // Copies the weight into the layout that the library computes fastest from.
+  // Shares the weight, which must not change. The first call copies it into the form that pictures
+  // of that size are computed fastest from; calls one at a time.
   FusedConvolution(const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
                    int64_t padding);
 
   // (n, C, h, w) -> (n, D, h', w'), channels-last: activation(convolution + bias + residual);
   // residual may be undefined, and is given with kRelu alone.
-  at::Tensor operator()(const at::Tensor& x, Activation activation,
-                        const at::Tensor& residual) const;
+  at::Tensor operator()(const at::Tensor& x, Activation activation, const at::Tensor& residual);
 
  private:
-  enum class Library { kOneDnn, kCudnn, kAten };
-
   at::Tensor weight_;
   at::Tensor bias_;
   int64_t stride_;
   int64_t padding_;
-  Library library_;
+  std::optional<OneDnnConvolution> onednn_;
   std::optional<WinogradConvolution> winograd_;
 };
 

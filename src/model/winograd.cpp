@@ -14,8 +14,11 @@ namespace {
 constexpr int64_t kTile = 4;           // outputs a side
 constexpr int64_t kPatch = kTile + 2;  // inputs a side
 constexpr int64_t kPoints = kPatch * kPatch;
-constexpr int64_t kTilesABlock = 64;  // rows of a matrix product; its operands fit the L2 cache
-constexpr int64_t kSlice = 128;       // output channels of a matrix product
+constexpr int64_t kTilesABlock = 96;  // rows of a matrix product
+constexpr int64_t kSlice = 128;       // its columns, output channels
+
+// Transforming a filter takes as long as its products with about as many tiles.
+constexpr int64_t kTilesOfFilters = 150;
 
 // The filter is evaluated at 0, +-p, +-q and infinity. These points lose the least: with the usual
 // 0, +-1, +-2 rounding errors are three times as large.
@@ -91,11 +94,10 @@ DBPS_INLINE void transform_output(const Vector* from, int64_t from_step, Vector*
   to[3 * to_step] = p * p * p * odd_p + q * q * q * odd_q + m(5);
 }
 
-// Tiles [first, last) of x to (36, last - first, C). `zeros` holds C of them.
+// Tiles [first, last) of x to (last - first, 36, C). `zeros` holds C of them.
 DBPS_EVERY_CPU void gather_tiles(const float* x, const Tiling& tiling, int64_t channels,
                                  int64_t first, int64_t last, const float* zeros, float* out) {
-  const int64_t plane = (last - first) * channels;
-  for (int64_t tile = first; tile < last; ++tile, out += channels) {
+  for (int64_t tile = first; tile < last; ++tile, out += kPoints * channels) {
     const Tiling::Place place = tiling.place(tile);
     std::array<const float*, kPoints> pixels;
     for (int64_t i = 0; i < kPoints; ++i) {
@@ -115,7 +117,7 @@ DBPS_EVERY_CPU void gather_tiles(const float* x, const Tiling& tiling, int64_t c
         Vector row[kPatch];
         transform_input(half + y * kPatch, 1, row, 1);
         for (int64_t column = 0; column < kPatch; ++column) {
-          at_channel(out + (y * kPatch + column) * plane, c) = row[column];
+          at_channel(out + (y * kPatch + column) * channels, c) = row[column];
         }
       }
     }
@@ -128,13 +130,12 @@ struct Epilogue {
   bool relu;
 };
 
-// (36, last - first, slice) to tiles [first, last) of `out`, which begins at the slice's first
+// (last - first, 36, slice) to tiles [first, last) of `out`, which begins at the slice's first
 // channel and has `channels` a pixel.
 DBPS_EVERY_CPU void scatter_tiles(const float* products, const Tiling& tiling, int64_t channels,
                                   int64_t slice, int64_t first, int64_t last,
                                   const Epilogue& epilogue, float* out) {
-  const int64_t plane = (last - first) * slice;
-  for (int64_t tile = first; tile < last; ++tile, products += slice) {
+  for (int64_t tile = first; tile < last; ++tile, products += kPoints * slice) {
     const Tiling::Place place = tiling.place(tile);
     const int64_t rows = std::min(kTile, tiling.h - place.y);
     const int64_t columns = std::min(kTile, tiling.w - place.x);
@@ -143,7 +144,7 @@ DBPS_EVERY_CPU void scatter_tiles(const float* products, const Tiling& tiling, i
       for (int64_t column = 0; column < kPatch; ++column) {
         Vector m[kPatch];
         for (int64_t y = 0; y < kPatch; ++y) {
-          m[y] = at_channel(products + (y * kPatch + column) * plane, c);
+          m[y] = at_channel(products + (y * kPatch + column) * slice, c);
         }
         transform_output(m, 1, half + column, kPatch);
       }
@@ -178,13 +179,14 @@ at::Tensor filter_transform() {
       .view({kPatch, 3});
 }
 
-int64_t slices(int64_t channels) { return channels % kSlice == 0 ? channels / kSlice : 1; }
+// Output channels of a matrix product.
+int64_t slice_of(int64_t channels) { return channels % kSlice == 0 ? kSlice : channels; }
 
 }  // namespace
 
 bool WinogradConvolution::serves(const at::Tensor& weight_DC33, int64_t stride, int64_t padding) {
-  return weight_DC33.is_cpu() && weight_DC33.scalar_type() == at::kFloat && stride == 1 &&
-         padding == 1 && weight_DC33.size(2) == 3 && weight_DC33.size(3) == 3 &&
+  return OneDnnConvolution::serves(weight_DC33) && weight_DC33.scalar_type() == at::kFloat &&
+         stride == 1 && padding == 1 && weight_DC33.size(2) == 3 && weight_DC33.size(3) == 3 &&
          weight_DC33.size(0) % kLanes == 0 && weight_DC33.size(1) % kLanes == 0;
 }
 
@@ -193,19 +195,27 @@ bool WinogradConvolution::gains(int64_t h, int64_t w) {
   return 9 * h * w >= 2 * kPoints * tiling.down * tiling.across;
 }
 
+bool WinogradConvolution::gains_once(int64_t n, int64_t h, int64_t w) {
+  const Tiling tiling(h, w);
+  const int64_t tiles = n * tiling.down * tiling.across;
+  return gains(h, w) && 9 * n * h * w >= kPoints * (tiles * 3 / 2 + kTilesOfFilters);
+}
+
 WinogradConvolution::WinogradConvolution(const at::Tensor& weight_DC33, const at::Tensor& bias)
-    : bias_(bias.detach().clone()) {
+    : out_(weight_DC33.size(0)), in_(weight_DC33.size(1)), bias_(bias.detach().clone()) {
   const c10::NoGradGuard no_grad;
-  const int64_t out = weight_DC33.size(0);
-  const int64_t in = weight_DC33.size(1);
   const at::Tensor g = filter_transform().to(at::kFloat);
-  // G w G^T of all filters as one product: (36, 9) x (slices, 9, C D / slices).
+  // G w G^T of all filters as one product: (36, 9) x (9, D C).
   const at::Tensor both = at::einsum("ai,bj->abij", {g, g}).reshape({kPoints, 9});
-  const int64_t parts = slices(out);
-  const at::Tensor weights = weight_DC33.reshape({parts, out / parts, in, 9})
-                                 .permute({0, 3, 2, 1})
-                                 .reshape({parts, 9, in * out / parts});
-  filters_ = at::matmul(both, weights).view({parts, kPoints, in, out / parts});
+  const int64_t slice = slice_of(out_);
+  const at::Tensor weights = weight_DC33.contiguous().view({out_, in_ * 9});
+  for (int64_t first = 0; first < out_; first += slice) {
+    const at::Tensor filters =
+        at::mm(both, weights.narrow(0, first, slice).view({slice * in_, 9}).t());
+    products_.emplace_back(filters.view({kPoints * slice, in_, 1, 1}), at::Tensor(),
+                           ConvolutionShape{.groups = kPoints},
+                           std::array<int64_t, 4>{1, kPoints * in_, 1, kTilesABlock});
+  }
 }
 
 at::Tensor WinogradConvolution::operator()(const at::Tensor& x, const at::Tensor& residual,
@@ -214,35 +224,31 @@ at::Tensor WinogradConvolution::operator()(const at::Tensor& x, const at::Tensor
   const at::Tensor added =
       residual.defined() ? residual.contiguous(at::MemoryFormat::ChannelsLast) : residual;
   const Tiling tiling(x.size(2), x.size(3));
-  const int64_t parts = filters_.size(0);
-  const int64_t channels = filters_.size(2);
-  const int64_t slice = filters_.size(3);
+  const auto parts = static_cast<int64_t>(products_.size());
+  const int64_t slice = out_ / parts;
   const int64_t tiles = x.size(0) * tiling.down * tiling.across;
   const int64_t blocks = (tiles + kTilesABlock - 1) / kTilesABlock;
-  at::Tensor y = at::empty({x.size(0), parts * slice, tiling.h, tiling.w}, x.options(),
-                           at::MemoryFormat::ChannelsLast);
-  const std::vector<float> zeros(channels);
+  at::Tensor y =
+      at::empty({x.size(0), out_, tiling.h, tiling.w}, x.options(), at::MemoryFormat::ChannelsLast);
+  const std::vector<float> zeros(in_);
 
   at::parallel_for(0, blocks * parts, 1, [&](int64_t begin, int64_t end) {
     const c10::NoGradGuard no_grad;
-    at::Tensor gathered = at::empty({kPoints * kTilesABlock * channels}, x.options());
-    at::Tensor multiplied = at::empty({kPoints * kTilesABlock * slice}, x.options());
+    at::Tensor gathered;
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t part = unit % parts;
       const int64_t first = unit / parts * kTilesABlock;
       const int64_t rows = std::min(kTilesABlock, tiles - first);
       if (unit == begin || part == 0) {
-        gather_tiles(in.const_data_ptr<float>(), tiling, channels, first, first + rows,
-                     zeros.data(), gathered.data_ptr<float>());
+        gathered =
+            at::empty({1, kPoints * in_, 1, rows}, x.options(), at::MemoryFormat::ChannelsLast);
+        gather_tiles(in.const_data_ptr<float>(), tiling, in_, first, first + rows, zeros.data(),
+                     gathered.data_ptr<float>());
       }
-      at::Tensor products =
-          multiplied.narrow(0, 0, kPoints * rows * slice).view({kPoints, rows, slice});
-      at::bmm_out(products,
-                  gathered.narrow(0, 0, kPoints * rows * channels).view({kPoints, rows, channels}),
-                  filters_[part]);
+      const at::Tensor products = products_[part](gathered, {}, false);
       const int64_t channel = part * slice;
       scatter_tiles(
-          products.const_data_ptr<float>(), tiling, parts * slice, slice, first, first + rows,
+          products.const_data_ptr<float>(), tiling, out_, slice, first, first + rows,
           {.bias = bias_.const_data_ptr<float>() + channel,
            .residual = added.defined() ? added.const_data_ptr<float>() + channel : nullptr,
            .relu = relu},

@@ -1,5 +1,6 @@
 #include "training/device_memory.h"
 
+#include <ATen/Parallel.h>
 #include <c10/core/CPUAllocator.h>
 #include <malloc.h>
 
@@ -38,13 +39,14 @@ class CountingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     c10::DataPtr data = c10::GetDefaultCPUAllocator()->allocate(bytes);
-    if (!counts_tensors) return data;
+    // In a parallel region: one of the counting thread's helpers.
+    if (!counts_tensors && !at::in_parallel_region()) return data;
     add_host_bytes(size_of(data.get()));
     const c10::Device device = data.device();
     void* memory = data.release_context();
     return {memory, memory, &release_counted, device};
   }
-  // Raw memory is asked for by the libraries of the counting thread's operations.
+  // Raw memory is asked for by the libraries of the counting thread's operations, and its helpers'.
   c10::DeleterFnPtr raw_deleter() const override { return &release_counted; }
   void copy_data(void* to, const void* from, size_t bytes) const override {
     default_copy_data(to, from, bytes);

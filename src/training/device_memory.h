@@ -7,10 +7,11 @@
 
 namespace dbps::training {
 
-// Counts from now on the bytes of tensors that this thread makes on the host, whoever frees them;
-// nothing where the device is a GPU. Once a process, before the tensors that are to count. Replaces
-// LibTorch's allocator of host memory by one that asks it and counts: some ten nanoseconds a
-// tensor. Tensors of the loader's and other threads stay uncounted.
+// Counts from now on the bytes of tensors that this thread and its helpers in a parallel region
+// make on the host, whoever frees them; nothing where the device is a GPU. Once a process, before
+// the tensors that are to count. Replaces LibTorch's allocator of host memory by one that asks it
+// and counts: some ten nanoseconds a tensor. Tensors of the loader's and other threads stay
+// uncounted.
 void count_tensor_bytes(at::Device device);
 
 // Peak bytes of tensors: on a GPU all of this process, on the CPU those counted; since the process

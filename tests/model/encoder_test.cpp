@@ -127,6 +127,19 @@ TEST(Encoder, FullSize) {
   }
 }
 
+TEST(Encoder, ScansManyPatchesInPieces) {
+  BatchStatistics statistics;
+  const auto encoder =
+      make_encoder({.kind = "resnet18", .stages = 1, .width = 0}, at::kFloat, 1, statistics);
+  const auto scan = encoder->make_scan_copy(at::kFloat);
+  const at::Tensor patches = at::rand({100, 3, 100, 100});  // 64 MB after the first layer
+  const at::Tensor embeddings = scan->embed(patches);
+  ASSERT_EQ(embeddings.size(0), 100);
+  for (const int64_t row : {0, 33, 34, 67, 99}) {
+    expect_close(embeddings.narrow(0, row, 1), scan->embed(patches.narrow(0, row, 1)), 1e-5, "row");
+  }
+}
+
 TEST(Encoder, TrainsTinyInSinglePrecision) {
   BatchStatistics statistics;
   const auto encoder = make_encoder({.kind = "tiny", .width = 0}, at::kFloat, 1, statistics);

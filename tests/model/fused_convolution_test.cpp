@@ -61,7 +61,7 @@ void compare_on(at::Device device, const Case& c) {
     const auto there = [&, type = type](const at::Tensor& tensor) {
       return tensor.to(at::TensorOptions(device).dtype(type));
     };
-    const FusedConvolution convolution(there(all.weight), there(all.bias), c.stride, c.kernel / 2);
+    FusedConvolution convolution(there(all.weight), there(all.bias), c.stride, c.kernel / 2);
     const at::Tensor x = there(all.x).contiguous(at::MemoryFormat::ChannelsLast);
     EXPECT_LT(worst(convolution(x, Activation::kRelu, {}), all.exact), tolerance) << type;
     EXPECT_LT(
@@ -101,6 +101,9 @@ TEST(Winograd, ServesAndGainsWhereItShould) {
   EXPECT_FALSE(WinogradConvolution::serves(weight({64, 64, 3, 3}).to(at::kDouble), 1, 1));
   for (const int64_t side : {25, 13, 7, 4}) EXPECT_TRUE(WinogradConvolution::gains(side, side));
   for (const int64_t side : {1, 2, 5}) EXPECT_FALSE(WinogradConvolution::gains(side, side));
+  EXPECT_TRUE(WinogradConvolution::gains_once(48, 25, 25));
+  EXPECT_FALSE(WinogradConvolution::gains_once(2, 7, 7)) << "too few for the filters";
+  EXPECT_FALSE(WinogradConvolution::gains_once(1000, 5, 5)) << "as it is for one";
 }
 
 TEST(Winograd, GivesTheSameBitsOnAnyNumberOfThreads) {

@@ -1,9 +1,11 @@
 #include "training/device_memory.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 namespace dbps::training {
@@ -85,6 +87,24 @@ TEST_F(TensorBytes, ReturnToWhereTheyWere) {
   for (int i = 0; i < 5; ++i) (void)at::conv2d(x, w);
   begin_peak(at::kCPU);
   EXPECT_NEAR(peak_device_bytes(at::kCPU), before, kRounding);
+}
+
+TEST_F(TensorBytes, OfHelpersInAParallelRegionCountAndReturnToo) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  begin_peak(at::kCPU);
+  const int64_t before = peak_device_bytes(at::kCPU);
+  std::atomic<bool> helped = false;
+  at::parallel_for(0, 2, 1, [&](int64_t, int64_t) {
+    helped = helped || at::get_thread_num() > 0;
+    void* raw = c10::GetAllocator(at::kCPU)->raw_allocate(4 * kMegabyte);
+    c10::GetAllocator(at::kCPU)->raw_deallocate(raw);
+  });
+  EXPECT_TRUE(helped);
+  EXPECT_GE(peak_device_bytes(at::kCPU), before + 4 * kMegabyte);
+  begin_peak(at::kCPU);
+  EXPECT_NEAR(peak_device_bytes(at::kCPU), before, kRounding);
+  at::set_num_threads(threads);
 }
 
 }  // namespace
