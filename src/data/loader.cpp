@@ -1,8 +1,5 @@
 #include "data/loader.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "data/filling.h"
 #include "data/grid.h"
 
@@ -22,14 +20,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kWaitingBeat{100};
-
-// A batch that is handed out wakes these threads. On a CPU they would push the training off its
-// core at once, though nothing is late: as batch work they take their share when a core's turn
-// ends.
-void become_background() {
-  const sched_param no_priority{};
-  pthread_setschedparam(pthread_self(), SCHED_BATCH, &no_priority);
-}
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();

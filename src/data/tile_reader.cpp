@@ -65,7 +65,7 @@ image::Image TileReader::make_tile() const {
 
 void TileReader::decode(std::span<const uint8_t> bytes, const Row& row, image::Image& tile) const {
   const WholeBag& bag = bags_[row.bag];
-  const store::Source& source = bag.source();
+  const store::Source& source = bag.store().source(row.place.bag);
   image::decode_tile(bytes, fmt::format("{}: tile {}", bag.first_part().id, row.number),
                      {source.jpeg_tables, source.photometric}, tile);
 }

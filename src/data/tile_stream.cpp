@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/parallel.h"
+
 namespace dbps::data {
 namespace {
 
@@ -103,7 +105,10 @@ struct TileStream::State {
 
   void start_threads() {
     while (static_cast<int>(threads.size()) < threads_wanted) {
-      threads.emplace_back([this] { work(); });
+      threads.emplace_back([this] {
+        become_background();
+        work();
+      });
     }
   }
 

@@ -31,6 +31,27 @@ at::Generator dropout_generator(const at::Tensor& like, int64_t seed, const Step
   return generator;
 }
 
+// The time of a phase in which tiles are read as they are asked for: what was waited for them is
+// phase "read".
+class PhaseWithTiles {
+ public:
+  PhaseWithTiles(const char* name, const data::DevicePatches& patches, StepResult& result)
+      : name_(name), patches_(patches), result_(result), waited_(patches.seconds_waited()) {}
+  ~PhaseWithTiles() {
+    const double waited = patches_.seconds_waited() - waited_;
+    result_.phases[name_] += watch_.seconds() - waited;
+    result_.phases["read"] += waited;
+    result_.read_wait += waited;
+  }
+
+ private:
+  const char* name_;
+  const data::DevicePatches& patches_;
+  StepResult& result_;
+  double waited_;
+  const Stopwatch watch_;
+};
+
 }  // namespace
 
 struct TrainingStep::Sums {
@@ -131,19 +152,13 @@ selection::Selection TrainingStep::select(const data::HostBatch& batch,
                                           const data::DevicePatches& patches,
                                           const StepPlace& place, StepResult& result) {
   watchdog_.phase("scan");
-  const double waited = patches.seconds_waited();
-  const Stopwatch scanning;
+  const PhaseWithTiles scanning("scan", patches, result);
   selection::Request request = training_request(config_, place.epoch, place.exploration,
                                                 [this] { stop_or_go_on(watchdog_); });
   request.waits = [this](bool waiting) {
     waiting ? watchdog_.wait("scan") : watchdog_.phase("scan");
   };
-  selection::Selection selection = pass_.select(batch, patches, request);
-  const double waiting = patches.seconds_waited() - waited;
-  result.phases["scan"] += scanning.seconds() - waiting;
-  result.phases["read"] += waiting;
-  result.read_wait += waiting;
-  return selection;
+  return pass_.select(batch, patches, request);
 }
 
 void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t micro_batch,
@@ -166,16 +181,18 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
   const selection::Selection selection = select(batch, patches, place, result);
 
   watchdog_.phase("forward");
-  const Stopwatch forwarding;
-  model::Forward forward;
-  forward.training = true;
-  forward.statistics = &model_.statistics();
-  forward.generator = dropout_generator(like, config_.experiment.seed, place,
-                                        place.step * config_.training.micro_batches + micro_batch);
-  const model::Ragged tokens = pass_.tokens(batch, patches, selection, forward);
-  const ShareLoss loss = share_loss(model_.heads(), model_.options().tasks, tokens, pictures,
-                                    labels_, global_weights, config_.training.loss_epsilon);
-  result.phases["forward"] += forwarding.seconds();
+  const ShareLoss loss = [&] {
+    const PhaseWithTiles forwarding("forward", patches, result);
+    model::Forward forward;
+    forward.training = true;
+    forward.statistics = &model_.statistics();
+    forward.generator =
+        dropout_generator(like, config_.experiment.seed, place,
+                          place.step * config_.training.micro_batches + micro_batch);
+    const model::Ragged tokens = pass_.tokens(batch, patches, selection, forward);
+    return share_loss(model_.heads(), model_.options().tasks, tokens, pictures, labels_,
+                      global_weights, config_.training.loss_epsilon);
+  }();
 
   watchdog_.phase("backward");
   const Stopwatch going_back;
