@@ -215,7 +215,8 @@ void run(Arguments& arguments, const Context& context) {
   const auto count = static_cast<int64_t>(sources.pictures.size());
   log::info("{} in {}", counted(count, thing), arguments.source);
   if (speaks && !sources.passed_over.empty()) {
-    log::warning("passed over, as of a format that is not read: {}",
+    log::warning("passed over, as of a format that is not read{}: {}",
+                 arguments.options.kind == store::Kind::kTiles ? ", or pictures beside slides" : "",
                  ingest::passed_over_text(sources.passed_over));
   }
   const auto summary = share_work(sources, arguments, context, thing);

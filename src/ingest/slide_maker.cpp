@@ -225,8 +225,11 @@ class SlideMaker final : public BagMaker {
     return static_cast<int32_t>(std::llround(static_cast<double>(at) * scale.level_downsample));
   }
 
+  // Below the store also where an id climbs, as the path of a CSV's row may.
   fs::path picture_of(const std::string& id, const char* what) const {
-    return store_ / "slides" / fmt::format("{}-{}.png", id, what);
+    fs::path path = store_ / "slides";
+    for (const fs::path& part : fs::path(id).relative_path()) path /= part == ".." ? "up" : part;
+    return path.string() + fmt::format("-{}.png", what);
   }
 
   // For people's eyes: what was taken for tissue, and which tiles were kept.

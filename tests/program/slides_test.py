@@ -389,29 +389,30 @@ class BadInput(SlidesTest):
         save("no_mpp.tif", colours)
         save("pixel.tif", numpy.zeros((1, 1, 3), numpy.uint8), **fine)
         save("deep.tif", numpy.zeros((600, 600), numpy.uint16), **fine)
-        save("deep.png", numpy.zeros((600, 600), numpy.uint16))
+        save("sixteen.png", numpy.zeros((600, 600), numpy.uint16))
         save("interlaced.jpg", colours)
         save("cmyk.tif", colours, "CMYK", **fine)
         (folder / "turned.jpg").write_bytes((folder / "interlaced.jpg").read_bytes()[:3000])
         (folder / "interlaced.jpg").unlink()
         (folder / "cut.svs").write_bytes((folder / "cut.svs").read_bytes()[:-600])
+        (folder / "locked.tif").write_bytes(good)
+        names = sorted(path.name for path in folder.iterdir())
+        (folder / "list.csv").write_text("path\n" + "\n".join(names) + "\n")
         return folder, {
             "truncated.tif": "damaged TIFF", "cut.svs": "cut.svs: ",
             "flipped.tif": "damaged JPEG", "zero.tif": "the file is empty",
             "text.svs": "neither a slide", "blank.tif": "no tissue found; look at",
             "no_mpp.tif": "how many microns a pixel", "pixel.tif": "smaller than one tile",
-            "deep.tif": "16 bits a channel", "deep.png": "16 bits a channel",
+            "deep.tif": "16 bits a channel", "sixteen.png": "16 bits a channel",
             "turned.jpg": "turned.jpg: "}
 
     def test_each_is_named_and_the_others_go_on(self):
         folder, reasons = self.make()
         labels = self.work / "labels.csv"
         labels.write_text("id,label\ngood,1\nghost,0\nblank.tif,1\n")
-        locked = folder / "locked.tif"
-        locked.write_bytes((folder / "good.tif").read_bytes())
-        locked.chmod(0)
+        (folder / "locked.tif").chmod(0)
         as_other = os.geteuid() == 0 and shutil.which("setpriv")
-        words = ["ingest", folder, self.work / "store", "--kind", "tiles", "--labels", labels]
+        words = ["ingest", folder / "list.csv", self.work / "store", "--kind", "tiles", "--labels", labels]
         if as_other:  # root may read all
             for path in (self.folder, self.work):
                 path.chmod(0o777)
@@ -440,9 +441,10 @@ class BadInput(SlidesTest):
 
     def test_nothing_kept_ends_with_65(self):
         folder, _ = self.make()
-        for name in ("good.tif", "cmyk.tif"):
+        for name in ("good.tif", "cmyk.tif", "locked.tif"):
             (folder / name).unlink()
         result = self.ingest(folder, code=65)
+        self.assertIn("pictures beside slides: 1 .jpg and 1 .png", result.err)
         self.assertIn("none of the slides", result.err)
         self.assertFalse((self.work / "store" / "store.json").exists())
         self.assertTrue((self.work / "store" / "failed.csv").exists())
@@ -455,11 +457,24 @@ class BadInput(SlidesTest):
         as_aperio(slide, folder / "a.svs")
         self.ingest(folder)
         self.assertEqual(set(Store(self.work / "store").bags), {"a.tif", "a.svs"})
+        (folder / "a.png").write_bytes(b"its thumbnail")
+        again = self.ingest(folder)
+        self.assertIn("kept 0, skipped 2", again.out)
         table = self.work / "slides.csv"
         table.write_text("path,id\nslides/a.tif,one\nslides/a.svs,one\n")
         result = run("ingest", table, self.work / "other", "--kind", "tiles")
         self.assertEqual(result.code, 65)
         self.assertIn("lines 2 and 3 would both be the bag 'one'", result.err)
+
+    def test_pictures_stay_in_the_store_where_an_id_climbs(self):
+        (self.work / "lists").mkdir()
+        table = self.work / "lists" / "l.csv"
+        shutil.copy(self.demo / "slides" / "slide-001.tif", self.work / "s.tif")
+        table.write_text("path\n../s.tif\n")
+        self.assertEqual(run("ingest", table, self.work / "store", "--kind", "tiles").code, 0)
+        self.assertEqual(set(Store(self.work / "store").bags), {"../s"})
+        self.assertTrue((self.work / "store" / "slides" / "up" / "s-mask.png").exists())
+        self.assertFalse((self.work / "store" / "s-mask.png").exists())
 
     def test_mpp_of_a_row(self):
         Image.fromarray(blotches(900, 900)).save(self.work / "a.png")
