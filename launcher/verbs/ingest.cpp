@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/split_csv.h"
 #include "base/text.h"
 #include "launcher/verbs/verbs.h"
 
@@ -67,9 +68,10 @@ void check_feature_options(const Arguments& arguments) {
   throw ConfigError("--codec and --longest are for pictures: leave them out with --kind features");
 }
 
-void add_file(ingest::SourceList& sources, const std::string& file) {
+void add_file(ingest::SourceList& sources, const std::string& file,
+              CsvTable (*read)(const fs::path&)) {
   if (file.empty()) return;
-  const int64_t unknown = ingest::add_columns(sources, read_csv(file));
+  const int64_t unknown = ingest::add_columns(sources, read(file));
   if (unknown > 0) {
     log::warning("{}: {} without a picture of the source", file, counted(unknown, "row"));
   }
@@ -141,8 +143,8 @@ void run(Arguments& arguments, const Context& context) {
   }
   refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  add_file(sources, arguments.labels);
-  add_file(sources, arguments.split);
+  add_file(sources, arguments.labels, read_csv);
+  add_file(sources, arguments.split, read_split_csv);
   const auto count = static_cast<int64_t>(sources.pictures.size());
   log::info("{} in {}", counted(count, thing), arguments.source);
   if (!sources.passed_over.empty()) {
@@ -189,7 +191,8 @@ void add_ingest(CLI::App& app, Context& context) {
       ->required();
   app.add_option("--labels", arguments->labels,
                  "A CSV (id, slide_id or path; a column a task) in place of the folders' names");
-  app.add_option("--split", arguments->split, "A CSV (id, split or fold) for the splits");
+  app.add_option("--split", arguments->split,
+                 "A CSV (id, split or fold; CLAM's, TransMIL's) for the splits");
   app.add_option("--codec", arguments->codec, "keep (the sources' bytes as they are), jpeg or png")
       ->check(CLI::IsMember({"keep", "jpeg", "png"}))
       ->capture_default_str();

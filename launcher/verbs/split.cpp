@@ -71,7 +71,7 @@ std::vector<ingest::LabelledPicture> read_pictures(const Arguments& arguments) {
   std::map<std::string, int> line_of;
   for (const CsvRow& row : table.rows) {
     std::string name = trim(row.fields[*id]);
-    if (reader.find_bag(name) < 0) name = ingest::without_source_extension(name);
+    if (reader.find_bag(name) < 0) name = without_extension(name);
     if (reader.find_bag(name) < 0) continue;
     const auto [first, is_new] = line_of.emplace(name, row.line);
     if (!is_new) {

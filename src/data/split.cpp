@@ -8,10 +8,10 @@
 #include <set>
 #include <utility>
 
-#include "base/csv.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/split_csv.h"
 #include "base/text.h"
 #include "data/labels.h"
 
@@ -122,7 +122,7 @@ std::vector<int64_t> stratify(const std::vector<SplitItem>& items,
 
 std::vector<bool> read_splits(const std::filesystem::path& path, int64_t fold,
                               std::vector<Picture>& pictures) {
-  const CsvTable table = read_csv(path);
+  const CsvTable table = read_split_csv(path);
   const size_t id = find_id_column(table);
   SplitColumns columns(table, fold);
   PictureIds ids;

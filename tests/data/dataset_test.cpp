@@ -168,6 +168,18 @@ TEST_F(DatasetTest, SplitFileWinsAndLeavesOutWhatItDoesNotName) {
   expect_error<DataError>({"file.csv:3", "line 2"});
 }
 
+TEST_F(DatasetTest, ASplitOfClamIsRead) {
+  store({"a", "b", "c", "d", "e"});
+  labels("id,label\na,x\nb,y\nc,x\nd,y\ne,x\n");
+  options_.split = file(",train,val,test\n0,a,b,c\n1,d,,\n");
+  const Dataset dataset = open();
+  EXPECT_THAT(ids(dataset, Split::kTrain), ElementsAre("a", "d"));
+  EXPECT_THAT(ids(dataset, Split::kValidation), ElementsAre("b"));
+  EXPECT_THAT(ids(dataset, Split::kTest), ElementsAre("c"));
+  options_.split = file(",train,val,test\n0,a,b,c\n1,c,,\n");
+  expect_error<DataError>({"file.csv:3", "'c'", "line 2"});
+}
+
 TEST_F(DatasetTest, Folds) {
   store({"a", "b", "c", "d"});
   labels("id,label\na,x\nb,y\nc,x\nd,y\n");
