@@ -45,7 +45,7 @@ struct Options {
 struct Input {
   std::string id;
   fs::path source;                            // the file, or STORE/ID
-  std::string tensor = {};                    // of a .safetensors file of several bags
+  std::string member = {};                    // of a file of several bags
   std::shared_ptr<store::Reader> store = {};  // null for a file
   int64_t bag = 0;
 
@@ -71,7 +71,7 @@ void name_apart(std::vector<Input>& inputs) {
   for (const Input& input : inputs) ++count[input.id];
   for (Input& input : inputs) {
     if (count[input.id] < 2) continue;
-    input.id = (input.tensor.empty() ? input.source : input.source / input.tensor).string();
+    input.id = (input.member.empty() ? input.source : input.source / input.member).string();
   }
 }
 
@@ -83,7 +83,7 @@ std::vector<Input> list_inputs(const std::vector<std::string>& given, store::Kin
       add_store(path, kind, inputs);
     } else if (fs::is_directory(path) || kind == store::Kind::kFeatures) {
       for (const ingest::SourcePicture& found : ingest::find_sources(path, kind).pictures) {
-        inputs.push_back({found.id, found.path, found.tensor});
+        inputs.push_back({found.id, found.path, found.member});
       }
     } else if (fs::exists(path)) {
       inputs.push_back({path.stem().string(), path});
@@ -143,7 +143,7 @@ data::HostBatch read_vectors(const Input& input, int64_t width) {
     check_width(input, input.store->settings().channels, width);
     return data::vector_batch(*input.store, input.bag);
   }
-  const ingest::FeatureFile file = ingest::open_features(input.source, input.tensor);
+  const ingest::FeatureFile file = ingest::open_features(input.source, input.member);
   check_width(input, file.width, width);
   return data::vector_batch(input.id, ingest::as_stored(file, "float32"), width);
 }

@@ -60,6 +60,8 @@ void read_plainly(FeatureFile& file, const fs::path& path, uint64_t begin) {
   };
 }
 
+bool is_hdf5(const std::string& extension) { return extension == ".h5" || extension == ".hdf5"; }
+
 FeatureFile open_npy(const fs::path& path) {
   FeatureFile file;
   file.name = path.string();
@@ -103,9 +105,14 @@ const SafetensorsEntry& find_tensor(const SafetensorsHeader& header, const Featu
                            names.empty() ? "nothing" : join_words(names)));
 }
 
+// What messages call a member of a file.
+std::string name_of(const fs::path& path, const std::string& member) {
+  return member.empty() ? path.string() : fmt::format("{} ('{}')", path.string(), member);
+}
+
 FeatureFile open_safetensors(const fs::path& path, const std::string& tensor) {
   FeatureFile file;
-  file.name = tensor.empty() ? path.string() : fmt::format("{} ('{}')", path.string(), tensor);
+  file.name = name_of(path, tensor);
   const SafetensorsHeader header = read_safetensors_header(path);
   const SafetensorsEntry& entry = find_tensor(header, file, tensor);
   if (entry.dtype == "F16") {
@@ -123,10 +130,10 @@ FeatureFile open_safetensors(const fs::path& path, const std::string& tensor) {
   return file;
 }
 
-FeatureFile open_hdf5(const fs::path& path) {
-  const auto opened = std::make_shared<store::Hdf5Features>(path);
+FeatureFile open_hdf5(const fs::path& path, const std::string& group) {
+  const auto opened = std::make_shared<store::Hdf5Features>(path, group);
   FeatureFile file;
-  file.name = path.string();
+  file.name = name_of(path, group);
   file.count = opened->count();
   file.width = opened->width();
   file.type = opened->item_size() == 2   ? FloatType::kFloat16
@@ -134,6 +141,7 @@ FeatureFile open_hdf5(const fs::path& path) {
                                          : FloatType::kFloat64;
   check_size(file);
   file.places = opened->places();
+  file.frame = opened->frame();
   file.read = [opened](int64_t first, int64_t count, uint8_t* out) {
     opened->read(first, count, out);
   };
@@ -189,29 +197,34 @@ const char* float_name(FloatType type) {
   return "?";
 }
 
-FeatureFile open_features(const fs::path& path, const std::string& tensor) {
+FeatureFile open_features(const fs::path& path, const std::string& member) {
   const std::string extension = to_lower(path.extension().string());
   if (extension == ".npy") return open_npy(path);
-  if (extension == ".safetensors") return open_safetensors(path, tensor);
-  if (extension == ".h5" || extension == ".hdf5") return open_hdf5(path);
+  if (extension == ".safetensors") return open_safetensors(path, member);
+  if (is_hdf5(extension)) return open_hdf5(path, member);
   throw DataError(fmt::format("{}: features are read from .npy, .safetensors, .h5 and .hdf5 files",
                               path.string()));
 }
 
-std::vector<std::string> bags_of_safetensors(const fs::path& path) {
-  if (to_lower(path.extension().string()) != ".safetensors") return {};
-  std::vector<std::string> names;
+std::vector<BagMember> members_of(const fs::path& path) {
+  const std::string extension = to_lower(path.extension().string());
+  std::vector<BagMember> members;
+  if (is_hdf5(extension)) {
+    for (const store::Hdf5Bag& bag : store::hdf5_bags(path))
+      members.push_back({bag.name, bag.label});
+  }
+  if (extension != ".safetensors") return members;
   try {
     const SafetensorsHeader header = read_safetensors_header(path);
     if (header.entries.size() < 2 || header.entries.contains("features")) return {};
     for (const auto& [name, entry] : header.entries) {
       if (!is_bag_shape(entry)) return {};
-      names.push_back(name);
+      members.push_back({name, ""});
     }
   } catch (const DataError&) {
     return {};
   }
-  return names;
+  return members;
 }
 
 store::Vectors as_stored(const FeatureFile& file, const std::string& pixel_type) {
