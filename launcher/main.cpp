@@ -26,11 +26,11 @@ struct Verb {
 };
 
 constexpr Verb kVerbs[] = {
-    {"ingest", "Pictures into a store", add_ingest, true},
+    {"ingest", "Pictures, slides or features into a store", add_ingest, true},
     {"inspect", "What is in a store", add_inspect, false},
     {"verify", "Check every checksum of a store", add_verify, true},
     {"split", "Train, validation and test, or k folds", add_split, false},
-    {"make-demo", "The demo data set, from handwritten digits", add_make_demo, false},
+    {"make-demo", "The demo data: handwritten digits, or slides", add_make_demo, false},
     {"train", "Train a model; under mpirun or srun on many ranks", add_train, true, true},
     {"eval", "Metrics of a checkpoint on a split", add_eval, true, true},
     {"predict", "Pictures, folders or a store into JSON lines", add_predict, true},

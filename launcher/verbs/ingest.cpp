@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kHelp =
-    R"(Puts pictures or feature vectors into a store, or adds new ones to it.
+    R"(Puts pictures, slides or feature vectors into a store, or adds new ones to it.
 
 SOURCE is a folder (train|val|test/<class>/*, <class>/* or plain pictures), a CSV with a column path
 (and label, split, patient, ...), or one picture: JPEG, PNG, 8-bit TIFF. Labels go to
@@ -32,10 +32,16 @@ bag of vectors (N, D) each, float16, float32 or float64 (which becomes float32).
 tensor 'features' or the only one is read, else every tensor is a bag, FILE/TENSOR; of HDF5 the dataset
 'features' and, where it is there, 'coords'. All vectors of a store have one width.
 
+With --kind tiles slides become bags of the tiles that show tissue: .svs, .ndpi, .mrxs and what else
+OpenSlide reads, TIFF, and JPEG and PNG of any size. JPEG tiles that agree with the grid are copied as
+they are, others encoded anew (--quality). STORE/slides/ has a picture of the tissue found and one of
+the tiles kept for each slide, STORE/slides.csv what was made of it.
+
 Examples:
   dbps ingest pictures/ store/
   dbps ingest list.csv store/ --codec jpeg --quality 90 --longest 4000 --jobs 16
-  dbps ingest h5_files/ store/ --kind features --labels labels.csv)";
+  dbps ingest h5_files/ store/ --kind features --labels labels.csv
+  dbps ingest slides/ store/ --kind tiles --labels labels.csv --mpp 0.5)";
 
 struct Arguments {
   std::string source;
@@ -48,24 +54,32 @@ struct Arguments {
   bool resume = false;
   bool strict = false;
   bool reference = false;
-  double mpp = 0.0;
-  int64_t tile_size = 0;
+  double magnification = 0;
 };
 
-void refuse_what_comes_later(const Arguments& arguments) {
-  const auto refuse = [](const std::string& option) {
-    throw ConfigError(fmt::format(
-        "ingest {} is not yet supported: only --kind images and --kind features", option));
-  };
-  if (arguments.reference) refuse("--reference");
-  if (arguments.kind == "tiles") refuse("--kind tiles");
-  if (arguments.mpp != 0.0) refuse("--mpp");
-  if (arguments.tile_size != 0) refuse("--tile-size");
+const char* thing_of(store::Kind kind) {
+  switch (kind) {
+    case store::Kind::kFeatures:
+      return "bag";
+    case store::Kind::kTiles:
+      return "slide";
+    default:
+      return "picture";
+  }
 }
 
-void check_feature_options(const Arguments& arguments) {
-  if (arguments.codec == "keep" && arguments.options.longest == 0) return;
-  throw ConfigError("--codec and --longest are for pictures: leave them out with --kind features");
+void take_options(Arguments& arguments) {
+  ingest::IngestOptions& options = arguments.options;
+  if (arguments.reference) throw ConfigError("ingest --reference is not yet supported");
+  options.kind = store::kind_of(arguments.kind);
+  options.codec = store::codec_of(arguments.codec);
+  if (options.kind == store::Kind::kFeatures &&
+      (options.codec != store::Codec::kKeep || options.longest != 0)) {
+    throw ConfigError(
+        "--codec and --longest are for pictures: leave them out with --kind features");
+  }
+  if (arguments.magnification != 0) options.mpp = 10 / arguments.magnification;
+  ingest::settings_of(options);
 }
 
 void add_file(ingest::SourceList& sources, const std::string& file,
@@ -129,15 +143,10 @@ void print(const ingest::Summary& summary, const std::string& store, const std::
 }
 
 void run(Arguments& arguments, const Context& context) {
-  refuse_what_comes_later(arguments);
+  take_options(arguments);
   // Threads share the work; on many ranks the first does it.
   if (context.world != nullptr && context.world->rank() > 0) return;
-  arguments.options.kind = store::kind_of(arguments.kind);
-  arguments.options.codec = store::codec_of(arguments.codec);
-  const bool vectors = arguments.options.kind == store::Kind::kFeatures;
-  if (vectors) check_feature_options(arguments);
-  const std::string thing = vectors ? "bag" : "picture";
-  ingest::settings_of(arguments.options);
+  const std::string thing = thing_of(arguments.options.kind);
   if (arguments.resume && !fs::exists(arguments.store)) {
     throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
   }
@@ -180,12 +189,39 @@ void run(Arguments& arguments, const Context& context) {
   }
 }
 
+void add_slide_options(CLI::App& app, Arguments& arguments) {
+  ingest::IngestOptions& options = arguments.options;
+  const auto add = [&](const std::string& name, auto& value, const std::string& help) {
+    return app.add_option(name, value, help)->group("With --kind tiles");
+  };
+  add("--tile-size", options.tile_size, "Side of a tile, pixels")->capture_default_str();
+  add("--overlap", options.tissue.overlap, "Pixels that neighbouring tiles share")
+      ->capture_default_str();
+  add("--mpp", options.mpp, "Bring tiles to so many microns a pixel, e.g. 0.5");
+  add("--magnification", arguments.magnification, "The same: 20 is 0.5 microns a pixel")
+      ->check(CLI::PositiveNumber)
+      ->excludes(app.get_option("--mpp"));
+  add("--level", options.level, "Take the pixels of this level, whatever they measure [0]")
+      ->check(CLI::NonNegativeNumber);
+  add("--slide-mpp", options.slide_mpp, "Microns a pixel of slides that do not say");
+  add("--tissue-threshold", options.tissue.threshold,
+      "Saturation that tissue exceeds, 0 .. 254; -1: Otsu's, slide by slide")
+      ->capture_default_str();
+  add("--foreground", options.tissue.foreground, "Least share of tissue in a tile; 0 keeps all")
+      ->capture_default_str();
+  add("--specks", options.tissue.specks, "Tissue smaller than so many tiles is left out")
+      ->capture_default_str();
+  add("--holes", options.tissue.holes, "Holes in tissue smaller than so many tiles are filled")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_ingest(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<Arguments>();
   app.footer(kHelp);
-  app.add_option("SOURCE", arguments->source, "A folder, a CSV, or one picture or file of features")
+  app.add_option("SOURCE", arguments->source,
+                 "A folder, a CSV, or one picture, slide or file of features")
       ->required();
   app.add_option("STORE", arguments->store, "The store's folder; made when it is not there")
       ->required();
@@ -211,12 +247,11 @@ void add_ingest(CLI::App& app, Context& context) {
   app.add_flag("--resume", arguments->resume,
                "Only go on with a STORE that is there (going on is what happens anyway)");
   app.add_flag("--strict", arguments->strict, "End with 65 when a picture could not be used");
-  app.add_option("--kind", arguments->kind, "images or features; tiles come later")
+  app.add_option("--kind", arguments->kind, "images, tiles (of slides) or features")
       ->check(CLI::IsMember({"images", "tiles", "features"}))
       ->capture_default_str();
   app.add_flag("--reference", arguments->reference, "Comes later");
-  app.add_option("--mpp", arguments->mpp, "Comes later");
-  app.add_option("--tile-size", arguments->tile_size, "Comes later");
+  add_slide_options(app, *arguments);
   app.callback([arguments, &context] { run(*arguments, context); });
 }
 

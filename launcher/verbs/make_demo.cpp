@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "ingest/demo.h"
+#include "ingest/demo_slides.h"
 #include "ingest/ingest.h"
 #include "ingest/megapixel.h"
 #include "launcher/verbs/verbs.h"
@@ -36,11 +37,17 @@ of five digits among 50 noise strokes, which appears three times, which is the l
 top-most, and which are there. configs/megapixel_mnist.toml trains on it. Digits come from MNIST's
 files (--idx), or from the 8 x 8 digits of the demo.
 
+--slides makes slides instead: pyramidal TIFFs of 10240 x 10240 pixels in DIR/slides, some with small
+lesions, DIR/labels.csv that says which, DIR/lesions.csv that says where, and DIR/store of their
+tissue's tiles. Half of each split has lesions, in at most 2 % of a slide's tiles.
+
 Examples:
   dbps make-demo demo/ && dbps train configs/demo.toml --set data.store=demo/store
   dbps make-demo lone/ --question lone
   dbps make-demo hard/ --canvas 512 --distractors 200 220 --seed 1
-  dbps make-demo mega/ --megapixel-mnist --idx mnist/)";
+  dbps make-demo mega/ --megapixel-mnist --idx mnist/
+  dbps make-demo slides/ --slides
+  dbps make-demo few/ --slides --canvas 2048 --train 4 --validation 2 --test 2)";
 
 const std::map<std::string, ingest::DemoQuestion> kQuestions = {
     {"most", ingest::DemoQuestion::kMost},
@@ -58,10 +65,10 @@ struct Arguments {
   std::vector<int> distractors = {options.distractors_min, options.distractors_max};
   int jobs = 0;
   bool patches = false;
-  bool slides = false;
+  bool is_slides = false;
 };
 
-// Both kinds of picture have a canvas and numbers of pictures.
+// All kinds of picture have a canvas and numbers of pictures.
 template <typename Options>
 void take_sizes(const Arguments& arguments, Options& options) {
   options.canvas = arguments.canvas.value_or(options.canvas);
@@ -96,35 +103,49 @@ void make_demo(Arguments& arguments, const fs::path& pictures, int jobs,
   make(options, pictures, jobs, progress);
 }
 
+void make_slides(Arguments& arguments, const fs::path& slides, int jobs,
+                 const ingest::MakingProgress& progress) {
+  ingest::DemoSlideOptions options;
+  options.seed = arguments.options.seed;
+  take_sizes(arguments, options);
+  ingest::make_demo_slides(options, slides.parent_path(), jobs, progress);
+}
+
 void run(Arguments& arguments, const Context& context) {
-  if (arguments.slides) throw ConfigError("make-demo --slides is not yet supported");
-  const fs::path pictures = fs::path(arguments.folder) / "pictures";
+  const char* thing = arguments.is_slides ? "slide" : "picture";
+  const fs::path pictures = fs::path(arguments.folder) / (thing + std::string("s"));
   const fs::path store = fs::path(arguments.folder) / "store";
   const int jobs = arguments.jobs > 0 ? arguments.jobs : available_cores();
   {
     dbps::Progress line("make-demo", !context.quiet);
     const auto progress = [&](int64_t done, int64_t total) {
-      line.update(fmt::format("{} of {} pictures", done, total),
+      line.update(fmt::format("{} of {} {}s", done, total, thing),
                   static_cast<double>(done) / static_cast<double>(total));
     };
-    const auto make = arguments.is_megapixel ? make_megapixel : make_demo;
+    const auto make = arguments.is_megapixel ? make_megapixel
+                      : arguments.is_slides  ? make_slides
+                                             : make_demo;
     make(arguments, pictures, jobs, progress);
   }
   ingest::IngestOptions ingest_options;
   ingest_options.jobs = jobs;
   if (arguments.is_megapixel) ingest_options.channels = 1;
+  if (arguments.is_slides) ingest_options.kind = store::Kind::kTiles;
   const fs::path source = arguments.is_megapixel ? pictures / "labels.csv" : pictures;
-  const ingest::Summary summary =
-      ingest::ingest(ingest::find_sources(source), store, ingest_options);
+  ingest::SourceList sources = ingest::find_sources(source, ingest_options.kind);
+  if (arguments.is_slides) {
+    ingest::add_columns(sources, read_csv(fs::path(arguments.folder) / "labels.csv"));
+  }
+  const ingest::Summary summary = ingest::ingest(sources, store, ingest_options);
   if (context.json) {
-    fmt::print("{}\n", nlohmann::json{{"pictures", pictures.string()},
+    fmt::print("{}\n", nlohmann::json{{thing + std::string("s"), pictures.string()},
                                       {"store", store.string()},
                                       {"kept", summary.kept},
                                       {"bytes", summary.stored_bytes}}
                            .dump());
     return;
   }
-  fmt::print("{}, {}, in {} and in the store {}\n", counted(summary.kept, "picture"),
+  fmt::print("{}, {}, in {} and in the store {}\n", counted(summary.kept, thing),
              format_bytes(static_cast<double>(summary.stored_bytes)), pictures.string(),
              store.string());
 }
@@ -159,16 +180,19 @@ std::vector<CLI::Option*> add_demo_options(CLI::App& app, Arguments& arguments) 
 void add_make_demo(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<Arguments>();
   app.footer(kHelp);
-  app.add_option("DIR", arguments->folder, "Where to put pictures and store")->required();
+  app.add_option("DIR", arguments->folder, "Where to put pictures or slides, and the store")
+      ->required();
   app.add_option("--seed", arguments->options.seed, "Decides every picture")->capture_default_str();
   app.add_option("--jobs", arguments->jobs, "Threads; 0: one a core")->capture_default_str();
   app.add_option("--canvas", arguments->canvas,
                  "Side of a picture, pixels: a multiple of --patch [256], or with "
-                 "--megapixel-mnist [1500]");
-  app.add_option("--train", arguments->train, "Pictures to train on [1000; megapixel: 5000]");
+                 "--megapixel-mnist [1500], or a slide's [10240]");
+  app.add_option("--train", arguments->train,
+                 "Pictures to train on [1000; megapixel: 5000; slides: 40]");
   app.add_option("--validation", arguments->validation,
-                 "Pictures to validate on [400; megapixel: 1000]");
-  app.add_option("--test", arguments->test, "Pictures to test on [400; megapixel: 1000]");
+                 "Pictures to validate on [400; megapixel: 1000; slides: 10]");
+  app.add_option("--test", arguments->test,
+                 "Pictures to test on [400; megapixel: 1000; slides: 20]");
   const std::vector<CLI::Option*> demo_only = add_demo_options(app, *arguments);
   CLI::Option* megapixel =
       app.add_flag("--megapixel-mnist", arguments->is_megapixel, "Megapixel MNIST's four tasks");
@@ -176,7 +200,10 @@ void add_make_demo(CLI::App& app, Context& context) {
   app.add_option("--idx", arguments->idx,
                  "Folder of MNIST's four IDX files (also .gz), with --megapixel-mnist")
       ->needs(megapixel);
-  app.add_flag("--slides", arguments->slides, "Comes later");
+  CLI::Option* slides = app.add_flag("--slides", arguments->is_slides,
+                                     "Slides of tissue, some with lesions, and a store of tiles")
+                            ->excludes(megapixel);
+  for (CLI::Option* option : demo_only) slides->excludes(option);
   const CLI::Option* digits = app.get_option("--digits");
   app.callback([arguments, digits, &context] {
     if (digits->count() > 0 && arguments->options.question == ingest::DemoQuestion::kLone) {

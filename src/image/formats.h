@@ -9,6 +9,7 @@
 #include <string>
 
 #include "image/codec.h"
+#include "image/tile.h"
 
 namespace dbps::image::internal {
 
@@ -22,6 +23,11 @@ Image decode_jpeg(Bytes bytes, const std::string& name, const Info& info,
                   const DecodeOptions& options);
 Image decode_png(Bytes bytes, const std::string& name, const Info& info, int channels);
 Image decode_tiff(Bytes bytes, const std::string& name, const Info& info, int channels);
+
+// decode_tile() of a JPEG; `tile` has room for its pixels.
+void decode_jpeg_tile(Bytes bytes, const std::string& name, const TileForm& form, Image& tile);
+// Throws DataError where a tile of width x height came in place of one of `tile`'s size.
+void require_tile_size(int64_t width, int64_t height, const Image& tile, const std::string& name);
 
 // Throws DataError: "NAME: damaged JPEG: REASON".
 [[noreturn]] void fail_damaged(const std::string& name, const char* format,

@@ -48,11 +48,18 @@ void install(ErrorManager& errors) {
 
 class Decompressor {
  public:
-  Decompressor(Bytes bytes, const std::string& name) : name_(name) {
+  // `tables`: a JPEG stream of tables alone that is read first, or nothing.
+  Decompressor(Bytes bytes, const std::string& name, Bytes tables = {}) : name_(name) {
     install(errors_);
     cinfo_.err = &errors_.base;
     run([&] {
       jpeg_create_decompress(&cinfo_);
+      if (!tables.empty()) {
+        jpeg_mem_src(&cinfo_, tables.data(), tables.size());
+        if (jpeg_read_header(&cinfo_, FALSE) != JPEG_HEADER_TABLES_ONLY) {
+          errors_.guard.fail("its tables hold a picture");
+        }
+      }
       jpeg_mem_src(&cinfo_, bytes.data(), bytes.size());
       jpeg_save_markers(&cinfo_, JPEG_APP0 + 1, 0xFFFF);
       jpeg_read_header(&cinfo_, TRUE);
@@ -164,6 +171,31 @@ Image decode_jpeg(Bytes bytes, const std::string& name, const Info& info,
     jpeg_finish_decompress(&cinfo);
   });
   return sink.take();
+}
+
+void decode_jpeg_tile(Bytes bytes, const std::string& name, const TileForm& form, Image& tile) {
+  Decompressor jpeg(bytes, name, form.jpeg_tables);
+  jpeg_decompress_struct& cinfo = jpeg.cinfo();
+  if (cinfo.num_components == 3 && !form.photometric.empty()) {
+    cinfo.jpeg_color_space = form.photometric == "RGB" ? JCS_RGB : JCS_YCbCr;
+  }
+  require_tile_size(cinfo.image_width, cinfo.image_height, tile, name);
+  const Pixels pixels = choose_output(cinfo, tile.channels);
+  const bool direct = bytes_per_pixel(pixels) == tile.channels;
+  RowSink sink(std::move(tile));
+  std::vector<uint8_t> buffer(
+      direct ? 0 : static_cast<size_t>(sink.stored_width()) * bytes_per_pixel(pixels));
+  jpeg.run([&] {
+    jpeg_start_decompress(&cinfo);
+    while (cinfo.output_scanline < cinfo.output_height) {
+      const int64_t y = cinfo.output_scanline;
+      JSAMPROW row = direct ? sink.direct_row(y, pixels) : buffer.data();
+      jpeg_read_scanlines(&cinfo, &row, 1);
+      if (!direct) sink.put(y, buffer.data(), pixels);
+    }
+    jpeg_finish_decompress(&cinfo);
+  });
+  tile = sink.take();
 }
 
 }  // namespace internal

@@ -68,6 +68,12 @@ RowSink::RowSink(const Info& info, int channels)
   stored_height_ = transposed ? info.width : info.height;
 }
 
+RowSink::RowSink(Image&& image)
+    : image_(std::move(image)),
+      orientation_(1),
+      stored_width_(image_.width),
+      stored_height_(image_.height) {}
+
 uint8_t* RowSink::direct_row(int64_t y, Pixels pixels) {
   const bool same = (pixels == Pixels::kRgb && image_.channels == 3) ||
                     (pixels == Pixels::kGrey && image_.channels == 1);

@@ -33,6 +33,8 @@ class RowSink {
  public:
   // Allocates the picture. `info` holds the upright size and the orientation of the rows to come.
   RowSink(const Info& info, int channels);
+  // Fills `image`, whose pixels are there, with upright rows of its own size.
+  explicit RowSink(Image&& image);
 
   int64_t stored_width() const { return stored_width_; }
   int64_t stored_height() const { return stored_height_; }

@@ -16,19 +16,27 @@ namespace dbps::ingest {
 struct MadeBag {
   uint64_t source_bytes = 0;
   uint64_t stored_bytes = 0;
-  std::vector<std::string> modes;  // Summary::modes
+  std::vector<std::string> modes;   // Summary::modes
+  std::vector<std::string> report;  // a cell for each of report_columns()
 };
 
 class BagMaker {
  public:
   virtual ~BagMaker() = default;
   virtual const store::Settings& settings() const = 0;  // of the store
+  // Of slides.csv, which tells what was made of each source; none: there is no such file.
+  virtual std::vector<std::string> report_columns() const { return {}; }
   // Appends the bag. Any thread. Throws DataError for a source that cannot be used.
   virtual MadeBag make(const SourcePicture& source, store::Writer& writer) = 0;
 };
 
 // Borrows the options. Throws ConfigError as settings_of() does.
 std::unique_ptr<BagMaker> make_picture_maker(const IngestOptions& options);
+
+// Pictures of masks and grids go to STORE/slides. Throws ConfigError as settings_of() does.
+std::unique_ptr<BagMaker> make_slide_maker(const SourceList& sources,
+                                           const std::filesystem::path& store,
+                                           const IngestOptions& options, int jobs);
 
 // Looks at the store for its settings, or else, on `jobs` threads, at the headers of all sources.
 std::unique_ptr<BagMaker> make_feature_maker(const SourceList& sources,

@@ -28,8 +28,7 @@ class Ingestion {
         options_(options),
         progress_(progress),
         jobs_(options.jobs > 0 ? options.jobs : available_cores()),
-        maker_(options.kind == store::Kind::kFeatures ? make_feature_maker(sources, store, jobs_)
-                                                      : make_picture_maker(options)),
+        maker_(make_maker()),
         writer_(store, writer_options()),
         is_kept_(sources.pictures.size()) {}
 
@@ -51,6 +50,17 @@ class Ingestion {
   }
 
  private:
+  std::unique_ptr<BagMaker> make_maker() const {
+    switch (options_.kind) {
+      case store::Kind::kFeatures:
+        return make_feature_maker(sources_, store_, jobs_);
+      case store::Kind::kTiles:
+        return make_slide_maker(sources_, store_, options_, jobs_);
+      default:
+        return make_picture_maker(options_);
+    }
+  }
+
   store::WriterOptions writer_options() const {
     store::WriterOptions writer;
     writer.settings = maker_->settings();

@@ -28,10 +28,10 @@ void write_picture(const fs::path& path, const image::Image& picture) {
 
 }  // namespace
 
-void make_folder_of_pictures(const fs::path& folder, int64_t total, int jobs,
-                             const std::function<MadePicture(int64_t)>& make,
-                             const MakingProgress& progress,
-                             const std::function<void(const fs::path&)>& finish) {
+void make_folder(const fs::path& folder, int64_t total, int jobs,
+                 const std::function<void(int64_t, const fs::path&)>& make,
+                 const MakingProgress& progress,
+                 const std::function<void(const fs::path&)>& finish) {
   std::error_code error;
   if (fs::exists(folder, error) && !fs::is_empty(folder, error)) {
     throw ConfigError(
@@ -47,10 +47,7 @@ void make_folder_of_pictures(const fs::path& folder, int64_t total, int jobs,
   try {
     make_folders(making);
     parallel_for(total, jobs, [&](int64_t item) {
-      const MadePicture picture = make(item);
-      const fs::path path = making / picture.path;
-      make_folders(path.parent_path());
-      write_picture(path, picture.image);
+      make(item, making);
       const std::lock_guard<std::mutex> lock(mutex);
       ++done;
       if (progress) progress(done, total);
@@ -66,6 +63,21 @@ void make_folder_of_pictures(const fs::path& folder, int64_t total, int jobs,
     fs::remove_all(making, error);
     throw;
   }
+}
+
+void make_folder_of_pictures(const fs::path& folder, int64_t total, int jobs,
+                             const std::function<MadePicture(int64_t)>& make,
+                             const MakingProgress& progress,
+                             const std::function<void(const fs::path&)>& finish) {
+  make_folder(
+      folder, total, jobs,
+      [&](int64_t item, const fs::path& where) {
+        const MadePicture picture = make(item);
+        const fs::path path = where / picture.path;
+        make_folders(path.parent_path());
+        write_picture(path, picture.image);
+      },
+      progress, finish);
 }
 
 }  // namespace dbps::ingest

@@ -85,7 +85,7 @@ class PictureMaker final : public BagMaker {
   MadeBag make(const SourcePicture& picture, store::Writer& writer) override {
     const EncodedPicture encoded = encode(picture);
     writer.append(encoded.bag, encoded.source, encoded.bytes);
-    return {encoded.source.bytes, encoded.bytes.size(), encoded.modes};
+    return {encoded.source.bytes, encoded.bytes.size(), encoded.modes, {}};
   }
 
  private:
@@ -134,26 +134,6 @@ class PictureMaker final : public BagMaker {
 };
 
 }  // namespace
-
-store::Settings settings_of(const IngestOptions& options) {
-  if (options.quality < 1 || options.quality > 100) {
-    throw ConfigError(fmt::format("--quality {} lies outside 1 .. 100", options.quality));
-  }
-  if (options.longest < 0) {
-    throw ConfigError(fmt::format("--longest {} is negative", options.longest));
-  }
-  if (options.longest > 0 && options.codec == store::Codec::kKeep) {
-    throw ConfigError(
-        "--longest makes new pictures, --codec keep passes the old ones through: choose --codec "
-        "jpeg or png");
-  }
-  store::Settings settings;
-  settings.codec = options.codec;
-  settings.channels = options.channels;
-  settings.quality = options.codec == store::Codec::kJpeg ? options.quality : 0;
-  settings.longest = options.longest;
-  return settings;
-}
 
 std::unique_ptr<BagMaker> make_picture_maker(const IngestOptions& options) {
   return std::make_unique<PictureMaker>(options);

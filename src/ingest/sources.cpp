@@ -31,12 +31,27 @@ using Extensions = std::vector<std::string>;
 const Extensions& extensions_of(store::Kind kind) {
   static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
   static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5"};
-  return kind == store::Kind::kFeatures ? kFeatures : kPictures;
+  static const Extensions kSlides = {".tif", ".tiff", ".svs",     ".ndpi", ".mrxs", ".scn", ".bif",
+                                     ".vms", ".vmu",  ".svslide", ".jpg",  ".jpeg", ".png"};
+  switch (kind) {
+    case store::Kind::kFeatures:
+      return kFeatures;
+    case store::Kind::kTiles:
+      return kSlides;
+    default:
+      return kPictures;
+  }
 }
 
 const char* what_is_read(store::Kind kind) {
-  return kind == store::Kind::kFeatures ? "file of features (.npy .safetensors .h5 .hdf5)"
-                                        : "picture (.jpg .jpeg .png .tif .tiff)";
+  switch (kind) {
+    case store::Kind::kFeatures:
+      return "file of features (.npy .safetensors .h5 .hdf5)";
+    case store::Kind::kTiles:
+      return "slide (.tif .tiff .svs .ndpi .mrxs .scn .bif .vms .vmu .svslide .jpg .jpeg .png)";
+    default:
+      return "picture (.jpg .jpeg .png .tif .tiff)";
+  }
 }
 
 // Of pictures, in formats that are not read.
@@ -64,7 +79,7 @@ std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
     if (hidden || entries->is_directory()) continue;
     if (has_source_extension(entries->path(), kind)) {
       found.push_back(entries->path().lexically_relative(folder));
-    } else if (kind == store::Kind::kImages && is_one_of(other_pictures(), entries->path())) {
+    } else if (kind != store::Kind::kFeatures && is_one_of(other_pictures(), entries->path())) {
       ++passed_over[to_lower(entries->path().extension().string())];
     }
   }
@@ -204,7 +219,7 @@ bool has_source_extension(const fs::path& path, store::Kind kind) {
 }
 
 std::string without_source_extension(const std::string& path) {
-  if (!has_source_extension(path, store::Kind::kImages) &&
+  if (!has_source_extension(path, store::Kind::kTiles) &&  // those of pictures among them
       !has_source_extension(path, store::Kind::kFeatures)) {
     return path;
   }

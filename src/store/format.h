@@ -18,6 +18,18 @@ const char* codec_name(Codec codec);  // "keep", "jpeg", "png"
 Kind kind_of(const std::string& name);
 Codec codec_of(const std::string& name);
 
+// How the tiles of a store were chosen; kind = tiles.
+struct TileSettings {
+  int64_t overlap = 0;       // pixels that neighbouring tiles share
+  int32_t level = 0;         // of the slides, where Settings::mpp is 0
+  int32_t threshold = -1;    // tissue has a saturation above it, 0 .. 255; -1: Otsu's, by slide
+  double foreground = 0.25;  // least share of tissue in a tile
+  double specks = 1.0;       // tissue smaller than so many tiles is none ...
+  double holes = 1.0;        // ... and holes in it smaller than so many tiles are filled
+
+  bool operator==(const TileSettings&) const = default;
+};
+
 // What must agree for a store to grow; part of store.json and of every shard's attributes.
 struct Settings {
   Kind kind = Kind::kImages;
@@ -27,7 +39,8 @@ struct Settings {
   std::string pixel_type = "uint8";  // kind = features: "float16" or "float32"
   int64_t longest = 0;    // side that larger pictures were shrunk to at ingest; 0: none were
   int64_t tile_size = 0;  // kind = tiles
-  double mpp = 0.0;       // microns per pixel; 0: unknown
+  double mpp = 0.0;       // microns per pixel that tiles were brought to; 0: each bag has its own
+  TileSettings tiles;     // kind = tiles
 
   bool operator==(const Settings&) const = default;
 };

@@ -21,10 +21,15 @@ using nlohmann::json;
 constexpr const char* kFormat = "dbps-store";
 
 json to_json(const Settings& settings) {
-  return {{"kind", kind_name(settings.kind)},  {"codec", codec_name(settings.codec)},
-          {"quality", settings.quality},       {"channels", settings.channels},
-          {"pixel_type", settings.pixel_type}, {"longest", settings.longest},
-          {"tile_size", settings.tile_size},   {"mpp", settings.mpp}};
+  json value = {{"kind", kind_name(settings.kind)},  {"codec", codec_name(settings.codec)},
+                {"quality", settings.quality},       {"channels", settings.channels},
+                {"pixel_type", settings.pixel_type}, {"longest", settings.longest},
+                {"tile_size", settings.tile_size},   {"mpp", settings.mpp}};
+  if (settings.kind == Kind::kTiles) {
+    visit_tile_settings(settings.tiles,
+                        [&](const char* name, const auto& field) { value[name] = field; });
+  }
+  return value;
 }
 
 Settings settings_from_json(const json& value) {
@@ -37,6 +42,11 @@ Settings settings_from_json(const json& value) {
   settings.longest = value.at("longest");
   settings.tile_size = value.at("tile_size");
   settings.mpp = value.at("mpp");
+  if (settings.kind == Kind::kTiles) {
+    visit_tile_settings(settings.tiles, [&](const char* name, auto& field) {
+      if (value.contains(name)) value.at(name).get_to(field);
+    });
+  }
   return settings;
 }
 
@@ -204,8 +214,9 @@ std::string settings_difference(const Settings& found, const Settings& wanted) {
   const json before = to_json(found), after = to_json(wanted);
   std::vector<std::string> words;
   for (const auto& [key, value] : before.items()) {
-    if (value == after.at(key)) continue;
-    words.push_back(fmt::format("{} {} (asked for: {})", key, value.dump(), after.at(key).dump()));
+    const std::string asked = after.contains(key) ? after.at(key).dump() : "none";
+    if (value.dump() == asked) continue;
+    words.push_back(fmt::format("{} {} (asked for: {})", key, value.dump(), asked));
   }
   return join_words(words);
 }

@@ -42,6 +42,17 @@ Manifest read_manifest(const std::filesystem::path& folder);
 // Atomic. Throws RuntimeFault.
 void write_manifest(const std::filesystem::path& folder, const Manifest& manifest);
 
+// Calls visit(name, field) for each of them, as store.json and the shards' attributes name them.
+template <typename Tiles, typename Visit>
+void visit_tile_settings(Tiles& tiles, const Visit& visit) {
+  visit("overlap", tiles.overlap);
+  visit("level", tiles.level);
+  visit("threshold", tiles.threshold);
+  visit("foreground", tiles.foreground);
+  visit("specks", tiles.specks);
+  visit("holes", tiles.holes);
+}
+
 // Settings as JSON text, for the journal; and back (throws DataError).
 std::string settings_to_text(const Settings& settings);
 Settings settings_from_text(const std::string& text);

@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "store/hdf5_float.h"
 #include "store/hdf5_table.h"
+#include "store/manifest.h"
 
 namespace dbps::store {
 namespace {
@@ -91,6 +92,11 @@ void write_settings(hid_t file, const Settings& settings) {
   write_attribute<int64_t>(file, "longest", settings.longest);
   write_attribute<int64_t>(file, "tile_size", settings.tile_size);
   write_attribute<double>(file, "mpp", settings.mpp);
+  if (settings.kind == Kind::kTiles) {
+    visit_tile_settings(settings.tiles, [&](const char* name, const auto& field) {
+      write_attribute(file, name, field);
+    });
+  }
   write_attribute<std::string>(file, "tool_version", DBPS_VERSION);
 }
 
@@ -112,6 +118,13 @@ Settings read_settings(hid_t file) {
   settings.longest = read_attribute<int64_t>(file, "longest");
   settings.tile_size = read_attribute<int64_t>(file, "tile_size");
   settings.mpp = read_attribute<double>(file, "mpp");
+  if (settings.kind == Kind::kTiles) {
+    visit_tile_settings(settings.tiles, [&](const char* name, auto& field) {
+      if (H5Aexists(file, name) > 0) {
+        field = read_attribute<std::remove_reference_t<decltype(field)>>(file, name);
+      }
+    });
+  }
   return settings;
 }
 

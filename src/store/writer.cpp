@@ -290,6 +290,17 @@ void Writer::append(const Bag& bag, const Source& source, std::span<const Encode
   });
 }
 
+void Writer::append(const Bag& bag, const Source& source, const TileFile& tiles) {
+  const std::span<const Tile> all = tiles.tiles();
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  state_->append({bag, source, {all.begin(), all.end()}}, [&](const ByteSink& write) {
+    for_each_run(tiles.descriptor(), 0, all, source.path, [&](const TileRun& run) {
+      write(run.bytes);
+      return true;
+    });
+  });
+}
+
 void Writer::append(const Bag& bag, const Source& source, const Vectors& vectors) {
   const Settings& settings = state_->options.settings;
   SpooledBag spooled{bag, source, {}};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "store/format.h"
+#include "store/tile_file.h"
 #include "store/vectors.h"
 
 namespace dbps::store {
@@ -49,6 +50,8 @@ class Writer {
   // that is already there, RuntimeFault when the disk fails; then nothing of the bag is stored.
   void append(const Bag& bag, const Source& source, std::span<const uint8_t> bytes);
   void append(const Bag& bag, const Source& source, std::span<const EncodedTile> tiles);
+  // Copies what the file of tiles holds; memory is flat in their number.
+  void append(const Bag& bag, const Source& source, const TileFile& tiles);
   // kind = features; `source.hash` is set here too. Memory is flat in N; what `vectors.read` throws
   // comes out.
   void append(const Bag& bag, const Source& source, const Vectors& vectors);

@@ -1,0 +1,48 @@
+// Which tiles of a slide a store keeps: a grid that starts at the slide's corner, and of it what
+// shows tissue. docs/slides.md states the rule, to the last rounding.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "image/slide.h"
+#include "ingest/tissue.h"
+#include "store/format.h"
+
+namespace dbps::ingest {
+
+// Where the pixels of a slide's tiles come from.
+struct TileScale {
+  int level = 0;
+  double level_downsample = 1;  // level-0 pixels a pixel of that level
+  double shrink = 1;            // pixels of that level a pixel of a tile; 1: taken as they are
+  double mpp = 0;               // microns a pixel of a tile; 0: unknown
+
+  double downsample() const { return level_downsample * shrink; }
+};
+
+// `slide_mpp`: of level 0, or 0. Throws DataError, with `name` at its start, for a slide that has
+// no such level, whose scale is needed but not known, or that is coarser than the store.
+TileScale choose_scale(const image::SlideInfo& slide, double slide_mpp,
+                       const store::Settings& settings, const std::string& name);
+
+struct GridTile {
+  int64_t column = 0;  // in the grid
+  int64_t row = 0;
+  int64_t x = 0;  // pixels of the scale's level
+  int64_t y = 0;
+};
+
+struct TileGrid {
+  int64_t side = 0;  // of a tile, pixels of the scale's level
+  int64_t columns = 0;
+  int64_t rows = 0;
+  std::vector<GridTile> kept;  // row by row
+};
+
+// Only tiles that lie in the slide wholly.
+TileGrid keep_tiles(const image::SlideInfo& slide, const TileScale& scale,
+                    const store::Settings& settings, const TissueMask& mask);
+
+}  // namespace dbps::ingest

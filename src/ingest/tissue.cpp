@@ -1,0 +1,182 @@
+#include "ingest/tissue.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+namespace dbps::ingest {
+namespace {
+
+using Plane = std::vector<uint8_t>;
+
+// Glass without any tissue has an Otsu's threshold too, somewhere in its noise.
+constexpr int kLeastThreshold = 12;
+
+constexpr int64_t kBandPixels = 16 << 20;
+
+// The level whose pixels are the largest that fit into a cell, and how many a side do.
+std::pair<int, int64_t> choose_level(const image::SlideInfo& info, double largest_cell) {
+  int level = 0;
+  for (size_t i = 1; i < info.levels.size(); ++i) {
+    if (info.levels[i].downsample <= largest_cell) level = static_cast<int>(i);
+  }
+  const double fit = largest_cell / info.levels[static_cast<size_t>(level)].downsample;
+  return {level, std::max<int64_t>(1, static_cast<int64_t>(std::floor(fit)))};
+}
+
+// Means of side x side pixels, of fewer at the right and lower edges, into a row of the target.
+void reduce_rows(const image::Image& band, int64_t first_row, int64_t side, image::Image& target,
+                 int64_t target_row) {
+  const int64_t rows = std::min(side, band.height - first_row);
+  std::vector<int64_t> sums(static_cast<size_t>(3 * target.width));
+  for (int64_t y = first_row; y < first_row + rows; ++y) {
+    const uint8_t* pixel = band.row(y);
+    for (int64_t column = 0; column < target.width; ++column) {
+      int64_t* sum = sums.data() + 3 * column;
+      const int64_t end = std::min(side, band.width - column * side);
+      for (int64_t x = 0; x < end; ++x, pixel += 3) {
+        for (int c = 0; c < 3; ++c) sum[c] += pixel[c];
+      }
+    }
+  }
+  uint8_t* out = target.row(target_row);
+  for (int64_t column = 0; column < target.width; ++column) {
+    const int64_t count = rows * std::min(side, band.width - column * side);
+    for (int c = 0; c < 3; ++c) {
+      out[3 * column + c] =
+          static_cast<uint8_t>((sums[static_cast<size_t>(3 * column + c)] + count / 2) / count);
+    }
+  }
+}
+
+Plane saturation(const image::Image& rgb) {
+  Plane plane(static_cast<size_t>(rgb.width * rgb.height));
+  for (size_t i = 0; i < plane.size(); ++i) {
+    const uint8_t* p = rgb.pixels.data() + 3 * i;
+    const int high = std::max({p[0], p[1], p[2]});
+    const int low = std::min({p[0], p[1], p[2]});
+    plane[i] = high == 0 ? 0 : static_cast<uint8_t>((255 * (high - low) + high / 2) / high);
+  }
+  return plane;
+}
+
+// The median of 3 x 3; beyond the edges the nearest value.
+Plane smooth(const Plane& plane, int64_t width, int64_t height) {
+  Plane result(plane.size());
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      std::array<uint8_t, 9> window;
+      size_t n = 0;
+      for (int64_t j = y - 1; j <= y + 1; ++j) {
+        const int64_t row = std::clamp<int64_t>(j, 0, height - 1) * width;
+        for (int64_t i = x - 1; i <= x + 1; ++i) {
+          window[n++] = plane[static_cast<size_t>(row + std::clamp<int64_t>(i, 0, width - 1))];
+        }
+      }
+      std::nth_element(window.begin(), window.begin() + 4, window.end());
+      result[static_cast<size_t>(y * width + x)] = window[4];
+    }
+  }
+  return result;
+}
+
+// Turns over the connected regions of `value` with fewer than `least` cells. Tissue holds together
+// at corners, what is between does not. `spare_edge`: none that reaches the mask's edge.
+void turn_small(TissueMask& mask, uint8_t value, double least, bool spare_edge) {
+  const int64_t w = mask.width, h = mask.height;
+  std::vector<char> seen(mask.is_tissue.size());
+  std::vector<int64_t> region;
+  for (int64_t start = 0; start < w * h; ++start) {
+    if (seen[start] || mask.is_tissue[start] != value) continue;
+    region.assign(1, start);
+    seen[start] = true;
+    bool at_edge = false;
+    for (size_t next = 0; next < region.size(); ++next) {
+      const int64_t x = region[next] % w, y = region[next] / w;
+      at_edge = at_edge || x == 0 || y == 0 || x == w - 1 || y == h - 1;
+      for (int64_t j = std::max<int64_t>(0, y - 1); j <= std::min(h - 1, y + 1); ++j) {
+        for (int64_t i = std::max<int64_t>(0, x - 1); i <= std::min(w - 1, x + 1); ++i) {
+          if (value == 0 && i != x && j != y) continue;
+          const int64_t at = j * w + i;
+          if (seen[at] || mask.is_tissue[at] != value) continue;
+          seen[at] = true;
+          region.push_back(at);
+        }
+      }
+    }
+    if (static_cast<double>(region.size()) >= least || (spare_edge && at_edge)) continue;
+    for (const int64_t at : region) mask.is_tissue[at] = 1 - value;
+  }
+}
+
+}  // namespace
+
+double TissueMask::share() const {
+  const int64_t tissue = std::accumulate(is_tissue.begin(), is_tissue.end(), int64_t{0});
+  return static_cast<double>(tissue) / static_cast<double>(is_tissue.size());
+}
+
+Thumbnail make_thumbnail(image::Slide& slide, double largest_cell) {
+  const auto [level, side] = choose_level(slide.info(), largest_cell);
+  const image::SlideLevel& size = slide.info().levels[static_cast<size_t>(level)];
+  Thumbnail thumbnail;
+  thumbnail.cell = size.downsample * static_cast<double>(side);
+  thumbnail.image =
+      image::Image((size.width + side - 1) / side, (size.height + side - 1) / side, 3);
+  const int64_t rows_at_once = std::max<int64_t>(1, kBandPixels / (size.width * side));
+  for (int64_t first = 0; first < thumbnail.image.height; first += rows_at_once) {
+    const int64_t rows = std::min(rows_at_once, thumbnail.image.height - first);
+    image::Image band(size.width, std::min(rows * side, size.height - first * side), 3);
+    slide.read(level, 0, first * side, band);
+    for (int64_t row = 0; row < rows; ++row) {
+      reduce_rows(band, row * side, side, thumbnail.image, first + row);
+    }
+  }
+  return thumbnail;
+}
+
+int otsu_threshold(const std::vector<int64_t>& histogram) {
+  double count = 0, sum = 0;
+  for (size_t v = 0; v < histogram.size(); ++v) {
+    count += static_cast<double>(histogram[v]);
+    sum += static_cast<double>(v) * static_cast<double>(histogram[v]);
+  }
+  double below = 0, sum_below = 0, best = -1;
+  int threshold = 0;
+  for (size_t v = 0; v + 1 < histogram.size(); ++v) {
+    below += static_cast<double>(histogram[v]);
+    sum_below += static_cast<double>(v) * static_cast<double>(histogram[v]);
+    const double above = count - below;
+    if (below == 0 || above == 0) continue;
+    const double apart = sum_below / below - (sum - sum_below) / above;
+    const double between = below * above * apart * apart;
+    if (between > best) {
+      best = between;
+      threshold = static_cast<int>(v);
+    }
+  }
+  return threshold;
+}
+
+TissueMask find_tissue(const Thumbnail& thumbnail, const store::TileSettings& settings,
+                       double tile_cells) {
+  TissueMask mask;
+  mask.width = thumbnail.image.width;
+  mask.height = thumbnail.image.height;
+  mask.cell = thumbnail.cell;
+  const Plane plane = smooth(saturation(thumbnail.image), mask.width, mask.height);
+  if (settings.threshold >= 0) {
+    mask.threshold = settings.threshold;
+  } else {
+    std::vector<int64_t> histogram(256);
+    for (const uint8_t value : plane) ++histogram[value];
+    mask.threshold = std::max(kLeastThreshold, otsu_threshold(histogram));
+  }
+  for (const uint8_t value : plane) mask.is_tissue.push_back(value > mask.threshold);
+  turn_small(mask, 1, settings.specks * tile_cells, /*spare_edge=*/false);
+  turn_small(mask, 0, settings.holes * tile_cells, /*spare_edge=*/true);
+  return mask;
+}
+
+}  // namespace dbps::ingest

@@ -1,0 +1,40 @@
+// Where a slide shows tissue. docs/slides.md states the rule, to the last rounding.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "image/image.h"
+#include "image/slide.h"
+#include "store/format.h"
+
+namespace dbps::ingest {
+
+// A slide made small: RGB, each pixel the mean of a square of `cell` level-0 pixels.
+struct Thumbnail {
+  image::Image image;
+  double cell = 1;
+};
+
+// Cells are as large as `largest_cell` level-0 pixels allow: whole pixels of a level. Read in
+// bands, so that memory is that of the thumbnail and some rows.
+Thumbnail make_thumbnail(image::Slide& slide, double largest_cell);
+
+struct TissueMask {
+  int64_t width = 0;  // cells, as the thumbnail
+  int64_t height = 0;
+  double cell = 1;
+  int threshold = 0;               // saturation that tissue exceeds, 0 .. 255
+  std::vector<uint8_t> is_tissue;  // 1 or 0, row-major
+
+  double share() const;  // of the slide
+};
+
+// `tile_cells`: cells that a tile covers, the unit of settings.specks and settings.holes.
+TissueMask find_tissue(const Thumbnail& thumbnail, const store::TileSettings& settings,
+                       double tile_cells);
+
+// Otsu's threshold of a histogram: values up to it against those above, the least of equals.
+int otsu_threshold(const std::vector<int64_t>& histogram);
+
+}  // namespace dbps::ingest
