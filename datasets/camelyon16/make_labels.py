@@ -20,7 +20,7 @@ SLIDES = {("train", "normal"): 159, ("train", "tumor"): 111,
           ("test", "normal"): 80, ("test", "tumor"): 49}
 # What was taken out of the data set after the challenge, by its own README.
 WITHDRAWN = {"normal_086": "it is tumor_111", "test_049": "it shows another slide again"}
-FEATURES = (".npy", ".safetensors", ".h5", ".hdf5")
+FEATURES = (".npy", ".safetensors", ".h5", ".hdf5", ".pt")
 TRAINING = re.compile(r"(normal|tumor)_\d+")
 
 

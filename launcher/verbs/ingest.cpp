@@ -27,21 +27,24 @@ STORE/labels.csv, which you may edit: rows that are there are never changed. Wha
 already is skipped, an ingest that was interrupted goes on, and pictures that cannot be used are listed
 in STORE/failed.csv.
 
-With --kind features the files are .npy, .safetensors or HDF5 (.h5, .hdf5; CLAM's and TRIDENT's), one
+With --kind features the files are .npy, .safetensors, HDF5 (.h5, .hdf5; CLAM's and TRIDENT's) or .pt, one
 bag of vectors (N, D) each, float16, float32 or float64 (which becomes float32). Of .safetensors the
 tensor 'features' or the only one is read, else every tensor is a bag, FILE/TENSOR; of HDF5 the dataset
-'features' and, where it is there, 'coords'. All vectors of a store have one width.
+'features' and, where it is there, 'coords', else every group with 'img' is a bag (IPS). All vectors of a
+store have one width.
 
 With --kind tiles slides become bags of the tiles that show tissue: .svs, .ndpi, .mrxs and what else
 OpenSlide reads, TIFF, and JPEG and PNG of any size. JPEG tiles that agree with the grid are copied as
 they are, others encoded anew (--quality). STORE/slides/ has a picture of the tissue found and one of
-the tiles kept for each slide, STORE/slides.csv what was made of it.
+the tiles kept for each slide, STORE/slides.csv what was made of it. With --coords another tool's files
+say which tiles are kept, and of which size.
 
 Examples:
   dbps ingest pictures/ store/
   dbps ingest list.csv store/ --codec jpeg --quality 90 --longest 4000 --jobs 16
   dbps ingest h5_files/ store/ --kind features --labels labels.csv
-  dbps ingest slides/ store/ --kind tiles --labels labels.csv --mpp 0.5)";
+  dbps ingest slides/ store/ --kind tiles --labels labels.csv --mpp 0.5
+  dbps ingest slides/ store/ --kind tiles --coords clam/patches)";
 
 struct Arguments {
   std::string source;
@@ -213,6 +216,9 @@ void add_slide_options(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   add("--holes", options.tissue.holes, "Holes in tissue smaller than so many tiles are filled")
       ->capture_default_str();
+  add("--coords", options.coordinates,
+      "Keep the tiles that CLAM's or TRIDENT's files in this folder name: ID.h5 or ID_patches.h5")
+      ->check(CLI::ExistingDirectory);
 }
 
 }  // namespace

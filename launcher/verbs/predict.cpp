@@ -228,7 +228,8 @@ void add_predict(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   app.description(
       "Predict pictures, folders of pictures or stores; one JSON line a picture, with what was "
-      "selected. A model of features reads .npy, .safetensors and HDF5 files and stores of those.");
+      "selected. A model of features reads .npy, .safetensors, HDF5 and .pt files and stores of "
+      "those.");
   app.add_option("MODEL", options->model,
                  "A run's folder, a .safetensors model, or with --weights a configuration")
       ->required();

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/half.h"
+#include "base/pth.h"
 #include "base/safetensors.h"
 #include "base/text.h"
 #include "ingest/npy.h"
@@ -110,23 +111,46 @@ std::string name_of(const fs::path& path, const std::string& member) {
   return member.empty() ? path.string() : fmt::format("{} ('{}')", path.string(), member);
 }
 
+// In the words of safetensors.
+void set_type(FeatureFile& file, const std::string& dtype) {
+  if (dtype == "F16") {
+    file.type = FloatType::kFloat16;
+  } else if (dtype == "F32") {
+    file.type = FloatType::kFloat32;
+  } else if (dtype == "F64") {
+    file.type = FloatType::kFloat64;
+  } else {
+    refuse(file, fmt::format("numbers of type {} are not read; save F16, F32 or F64", dtype));
+  }
+}
+
 FeatureFile open_safetensors(const fs::path& path, const std::string& tensor) {
   FeatureFile file;
   file.name = name_of(path, tensor);
   const SafetensorsHeader header = read_safetensors_header(path);
   const SafetensorsEntry& entry = find_tensor(header, file, tensor);
-  if (entry.dtype == "F16") {
-    file.type = FloatType::kFloat16;
-  } else if (entry.dtype == "F32") {
-    file.type = FloatType::kFloat32;
-  } else if (entry.dtype == "F64") {
-    file.type = FloatType::kFloat64;
-  } else {
-    refuse(file, fmt::format("numbers of type {} are not read; save F16, F32 or F64", entry.dtype));
-  }
+  set_type(file, entry.dtype);
   set_shape(file, entry.shape);
   check_size(file);
   read_plainly(file, path, entry.begin);
+  return file;
+}
+
+FeatureFile open_pt(const fs::path& path) {
+  FeatureFile file;
+  file.name = path.string();
+  const PthHeader header = read_pth_tensor(path);
+  const PthTensor& tensor = header.tensors.begin()->second;
+  const PthStorage& storage = header.storages[tensor.storage];
+  set_type(file, storage.dtype);
+  set_shape(file, tensor.shape);
+  check_size(file);
+  const size_t last = tensor.strides.size() - 1;
+  if (tensor.strides[last] != 1 || (file.count > 1 && tensor.strides[last - 1] != file.width)) {
+    refuse(file, "its vectors do not lie end to end: save tensor.contiguous()");
+  }
+  read_plainly(file, path,
+               storage.begin + static_cast<uint64_t>(tensor.offset * item_size(file.type)));
   return file;
 }
 
@@ -202,8 +226,9 @@ FeatureFile open_features(const fs::path& path, const std::string& member) {
   if (extension == ".npy") return open_npy(path);
   if (extension == ".safetensors") return open_safetensors(path, member);
   if (is_hdf5(extension)) return open_hdf5(path, member);
-  throw DataError(fmt::format("{}: features are read from .npy, .safetensors, .h5 and .hdf5 files",
-                              path.string()));
+  if (extension == ".pt") return open_pt(path);
+  throw DataError(fmt::format(
+      "{}: features are read from .npy, .safetensors, .h5, .hdf5 and .pt files", path.string()));
 }
 
 std::vector<BagMember> members_of(const fs::path& path) {

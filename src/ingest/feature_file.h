@@ -1,5 +1,5 @@
-// Feature vectors of one bag in a file: .npy, .safetensors, or HDF5 as CLAM, TRIDENT and IPS write
-// it.
+// Feature vectors of one bag in a file: .npy, .safetensors, HDF5 as CLAM, TRIDENT and IPS write it,
+// or a tensor in PyTorch's .pt.
 #pragma once
 
 #include <cstdint>

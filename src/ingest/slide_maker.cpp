@@ -14,8 +14,10 @@
 #include "image/slide.h"
 #include "image/tile.h"
 #include "ingest/bag_maker.h"
+#include "ingest/coordinate_grid.h"
 #include "ingest/tile_grid.h"
 #include "store/manifest.h"
+#include "store/slide_coordinates.h"
 #include "store/tile_file.h"
 
 namespace dbps::ingest {
@@ -29,16 +31,26 @@ constexpr int64_t kLongestGrid = 2048;  // pixels of the picture of the grid
 constexpr int64_t kTilesATurn = 64;     // and thread: then they go to the disk
 constexpr image::Colour kKept = {0, 160, 60};
 
+// Which tiles of a slide to keep.
+struct Choice {
+  TileScale scale;
+  TileGrid grid;
+  std::string tissue;  // cells of the report
+  std::string threshold;
+};
+
 // Makes the tiles of one slide, on a slide of its own.
 class TileReader {
  public:
-  TileReader(const fs::path& path, const TileScale& scale, const store::Settings& settings)
-      : slide_(image::open_slide(path)), name_(path.string()), scale_(scale), settings_(settings) {
-    const image::JpegTiles* jpeg = slide_->jpeg_tiles(scale.level);
+  TileReader(const fs::path& path, const Choice& choice, const store::Settings& settings)
+      : slide_(image::open_slide(path)),
+        name_(path.string()),
+        scale_(choice.scale),
+        settings_(settings) {
+    const image::JpegTiles* jpeg = slide_->jpeg_tiles(scale_.level);
     const bool agrees =
         jpeg != nullptr && jpeg->width == settings.tile_size && jpeg->height == settings.tile_size;
-    if (agrees && scale.shrink == 1 && settings.tiles.overlap == 0 &&
-        settings.codec == store::Codec::kKeep) {
+    if (agrees && choice.grid.is_slides_own && settings.codec == store::Codec::kKeep) {
       copied_ = jpeg;
     }
   }
@@ -82,7 +94,10 @@ class SlideMaker final : public BagMaker {
  public:
   SlideMaker(const SourceList& sources, const fs::path& store, const IngestOptions& options,
              int jobs)
-      : store_(store), slide_mpp_(options.slide_mpp), settings_(settings_of(options)) {
+      : store_(store),
+        coordinates_(options.coordinates),
+        slide_mpp_(options.slide_mpp),
+        settings_(settings_of(options)) {
     // Few slides: threads share each of them.
     const auto count = std::max<int64_t>(1, static_cast<int64_t>(sources.pictures.size()));
     threads_ = static_cast<int>(std::max<int64_t>(1, jobs / count));
@@ -103,17 +118,12 @@ class SlideMaker final : public BagMaker {
     store::Source origin = describe_source(source.path);
     const std::unique_ptr<image::Slide> slide = image::open_slide(source.path);
     const image::SlideInfo& info = slide->info();
-    const TileScale scale = choose_scale(info, mpp_of(source, info, name), settings_, name);
-    const double tile_side = static_cast<double>(settings_.tile_size) * scale.downsample();
-    const Thumbnail thumbnail = make_thumbnail(*slide, tile_side / kCellsATile);
-    const double tile_cells = std::pow(tile_side / thumbnail.cell, 2);
-    const TissueMask mask = find_tissue(thumbnail, settings_.tiles, tile_cells);
-    const TileGrid grid = keep_tiles(info, scale, settings_, mask);
-    draw(source.id, thumbnail, mask, grid, scale);
-    require_tiles(grid, name);
+    const Choice choice = coordinates_.empty() ? choose_by_tissue(source, *slide)
+                                               : choose_by_coordinates(source, *slide);
+    const TileScale& scale = choice.scale;
 
     store::TileFile tiles(store_);
-    const bool copied = write_tiles(source.path, grid, scale, tiles, origin);
+    const bool copied = write_tiles(source.path, choice, tiles, origin);
     origin.hash = fmt::format("crc32c:{:08x}", store::file_crc32c(source.path));
     store::Bag bag;
     bag.id = source.id;
@@ -133,15 +143,46 @@ class SlideMaker final : public BagMaker {
                    info.format,
                    fmt::to_string(bag.level),
                    fmt::format("{:.6g}", bag.downsample),
-                   fmt::format("{:.4f}", mask.share()),
-                   fmt::to_string(mask.threshold),
-                   fmt::to_string(grid.columns * grid.rows),
+                   choice.tissue,
+                   choice.threshold,
+                   fmt::to_string(choice.grid.columns * choice.grid.rows),
                    fmt::to_string(tiles.tiles().size()),
                    copied ? "yes" : "no"};
     return made;
   }
 
  private:
+  Choice choose_by_tissue(const SourcePicture& source, image::Slide& slide) const {
+    const std::string name = source.path.string();
+    const image::SlideInfo& info = slide.info();
+    Choice choice;
+    choice.scale = choose_scale(info, mpp_of(source, info, name), settings_, name);
+    const double tile_side = static_cast<double>(settings_.tile_size) * choice.scale.downsample();
+    const Thumbnail thumbnail = make_thumbnail(slide, tile_side / kCellsATile);
+    const double tile_cells = std::pow(tile_side / thumbnail.cell, 2);
+    const TissueMask mask = find_tissue(thumbnail, settings_.tiles, tile_cells);
+    choice.grid = keep_tiles(info, choice.scale, settings_, mask);
+    choice.tissue = fmt::format("{:.4f}", mask.share());
+    choice.threshold = fmt::to_string(mask.threshold);
+    draw_mask(source.id, mask);
+    draw_grid(source.id, thumbnail, choice);
+    require_tiles(choice.grid, name);
+    return choice;
+  }
+
+  Choice choose_by_coordinates(const SourcePicture& source, image::Slide& slide) const {
+    const fs::path file = find_coordinates(coordinates_, source.id);
+    const store::SlideCoordinates coordinates = store::read_slide_coordinates(file);
+    const image::SlideInfo& info = slide.info();
+    const double mpp = mpp_of(source, info, source.path.string());
+    Choice choice;
+    choice.scale = scale_of_coordinates(coordinates.frame, info, mpp, settings_, file.string());
+    choice.grid = grid_of_coordinates(coordinates, info, choice.scale, settings_, file.string());
+    const double tile_side = static_cast<double>(settings_.tile_size) * choice.scale.downsample();
+    draw_grid(source.id, make_thumbnail(slide, tile_side / kCellsATile), choice);
+    return choice;
+  }
+
   // What a person says counts more than what the file does.
   double mpp_of(const SourcePicture& source, const image::SlideInfo& info,
                 const std::string& name) const {
@@ -155,7 +196,7 @@ class SlideMaker final : public BagMaker {
       return mpp;
     }
     const double mpp = info.mpp > 0 ? info.mpp : slide_mpp_;
-    if (mpp > 0 || level_was_asked_for_) return mpp;
+    if (mpp > 0 || level_was_asked_for_ || !coordinates_.empty()) return mpp;
     throw DataError(fmt::format(
         "{}: it does not say how many microns a pixel measures: give a column mpp in the CSV, "
         "--slide-mpp for all such slides, or --level 0 to take pixels whatever they measure",
@@ -174,13 +215,14 @@ class SlideMaker final : public BagMaker {
   }
 
   // Whether they were copied; says so in `origin`.
-  bool write_tiles(const fs::path& path, const TileGrid& grid, const TileScale& scale,
-                   store::TileFile& tiles, store::Source& origin) const {
+  bool write_tiles(const fs::path& path, const Choice& choice, store::TileFile& tiles,
+                   store::Source& origin) const {
+    const TileGrid& grid = choice.grid;
     std::vector<std::unique_ptr<TileReader>> readers;
-    readers.push_back(std::make_unique<TileReader>(path, scale, settings_));
+    readers.push_back(std::make_unique<TileReader>(path, choice, settings_));
     const int threads = readers[0]->in_bands() ? 1 : threads_;
     while (static_cast<int>(readers.size()) < threads) {
-      readers.push_back(std::make_unique<TileReader>(path, scale, settings_));
+      readers.push_back(std::make_unique<TileReader>(path, choice, settings_));
     }
     const image::JpegTiles* copied = readers[0]->copied();
     const auto count = static_cast<int64_t>(grid.kept.size());
@@ -195,7 +237,7 @@ class SlideMaker final : public BagMaker {
       for (size_t i = 0; i < encoded.size(); ++i) {
         if (encoded[i].empty()) continue;
         const GridTile& tile = grid.kept[first + i];
-        tiles.add(encoded[i], level0(tile.x, scale), level0(tile.y, scale));
+        tiles.add(encoded[i], tile.level0.x, tile.level0.y);
       }
     }
     if (tiles.tiles().empty()) throw DataError(path.string() + ": its tiles of tissue are empty");
@@ -205,19 +247,20 @@ class SlideMaker final : public BagMaker {
     return true;
   }
 
-  static int32_t level0(int64_t at, const TileScale& scale) {
-    return static_cast<int32_t>(std::llround(static_cast<double>(at) * scale.level_downsample));
-  }
-
   // For people's eyes: what was taken for tissue, and which tiles were kept.
-  void draw(const std::string& id, const Thumbnail& thumbnail, const TissueMask& mask,
-            const TileGrid& grid, const TileScale& scale) const {
-    const fs::path stem = store_ / "slides" / id;
-    make_folders(stem.parent_path());
+  void draw_mask(const std::string& id, const TissueMask& mask) const {
     image::Image tissue(mask.width, mask.height, 1);
     for (size_t i = 0; i < mask.is_tissue.size(); ++i) tissue.pixels[i] = 255 * mask.is_tissue[i];
-    write_file_atomic(stem.string() + "-mask.png", image::encode_png(tissue));
+    write_picture(id, "-mask.png", tissue);
+  }
 
+  void write_picture(const std::string& id, const char* ending, const image::Image& picture) const {
+    const fs::path file = store_ / "slides" / (id + ending);
+    make_folders(file.parent_path());
+    write_file_atomic(file, image::encode_png(picture));
+  }
+
+  void draw_grid(const std::string& id, const Thumbnail& thumbnail, const Choice& choice) const {
     image::Image picture = thumbnail.image;
     const double longest = static_cast<double>(std::max(picture.width, picture.height));
     const double zoom = std::min(1.0, static_cast<double>(kLongestGrid) / longest);
@@ -226,17 +269,19 @@ class SlideMaker final : public BagMaker {
       picture = image::resize(picture, std::max<int64_t>(1, scaled(picture.width)),
                               std::max<int64_t>(1, scaled(picture.height)));
     }
-    const double cells = scale.level_downsample / thumbnail.cell;  // a pixel of the level
-    for (const GridTile& tile : grid.kept) {
+    const double cells = choice.scale.level_downsample / thumbnail.cell;  // a pixel of the level
+    const double side = static_cast<double>(choice.grid.side) * cells;
+    const int64_t drawn = std::max<int64_t>(1, scaled(side));
+    for (const GridTile& tile : choice.grid.kept) {
       const int64_t x = scaled(static_cast<double>(tile.x) * cells);
       const int64_t y = scaled(static_cast<double>(tile.y) * cells);
-      const int64_t side = std::max<int64_t>(1, scaled(static_cast<double>(grid.side) * cells));
-      image::draw_frame(picture, x, y, side, side, 1, kKept);
+      image::draw_frame(picture, x, y, drawn, drawn, 1, kKept);
     }
-    write_file_atomic(stem.string() + "-grid.png", image::encode_png(picture));
+    write_picture(id, "-grid.png", picture);
   }
 
   const fs::path store_;
+  const fs::path coordinates_;  // the folder of them; empty: tiles are chosen by tissue
   const double slide_mpp_;
   const store::Settings settings_;
   int threads_ = 1;

@@ -30,7 +30,7 @@ using Extensions = std::vector<std::string>;
 
 const Extensions& extensions_of(store::Kind kind) {
   static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
-  static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5"};
+  static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5", ".pt"};
   static const Extensions kSlides = {".tif", ".tiff", ".svs",     ".ndpi", ".mrxs", ".scn", ".bif",
                                      ".vms", ".vmu",  ".svslide", ".jpg",  ".jpeg", ".png"};
   switch (kind) {
@@ -46,7 +46,7 @@ const Extensions& extensions_of(store::Kind kind) {
 const char* what_is_read(store::Kind kind) {
   switch (kind) {
     case store::Kind::kFeatures:
-      return "file of features (.npy .safetensors .h5 .hdf5)";
+      return "file of features (.npy .safetensors .h5 .hdf5 .pt)";
     case store::Kind::kTiles:
       return "slide (.tif .tiff .svs .ndpi .mrxs .scn .bif .vms .vmu .svslide .jpg .jpeg .png)";
     default:

@@ -32,7 +32,7 @@ struct SourceList {
 };
 
 // A folder: `train|val|test/<class>/*`, `<class>/*`, or pictures without classes (by extension:
-// kind = images takes JPEG, PNG and TIFF, kind = features .npy, .safetensors, .h5 and .hdf5; hidden
+// kind = images takes JPEG, PNG and TIFF, kind = features .npy, .safetensors, .h5, .hdf5 and .pt; hidden
 // files and folders are left out). A CSV: a column `path`, relative to its folder, optionally `id`,
 // and any others, which are labels. Or one picture. Files are not opened, but for the headers of
 // .safetensors and HDF5, which may hold many bags and, in IPS's layout, their labels. Throws

@@ -26,6 +26,7 @@ struct TileSettings {
   double foreground = 0.25;  // least share of tissue in a tile
   double specks = 1.0;       // tissue smaller than so many tiles is none ...
   double holes = 1.0;        // ... and holes in it smaller than so many tiles are filled
+  int32_t given = 0;         // 1: none of that, but as files of coordinates said
 
   bool operator==(const TileSettings&) const = default;
 };

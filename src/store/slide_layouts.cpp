@@ -148,11 +148,12 @@ class SlideFile {
     return set;
   }
 
-  // CLAM reads patch_size pixels of patch_level. Tiles that were brought to another size are the
-  // square of level 0 that they cover.
+  // CLAM reads patch_size pixels of patch_level. Tiles that may have been brought to another size
+  // are the square of level 0 that they cover.
   void write_clam(hid_t coords) const {
     const Settings& settings = reader_.settings();
-    const bool whole_level = settings.mpp == 0.0;
+    const bool whole_level = settings.mpp == 0.0 && settings.tiles.given == 0 &&
+                             (bag_.level > 0 || bag_.downsample == 1.0);
     const double downsample = whole_level ? bag_.downsample : 1.0;
     const double shrunk = whole_level ? 1.0 : bag_.downsample;
     write_integer(coords, "patch_size",
@@ -175,7 +176,7 @@ class SlideFile {
     write_integer(coords, "patch_size", size);
     write_integer(coords, "patch_size_level0",
                   std::llround(static_cast<double>(size) * bag_.downsample));
-    write_integer(coords, "overlap", 0);
+    write_integer(coords, "overlap", reader_.settings().tiles.overlap);
     if (bag_.width > 0) {
       write_integer(coords, "level0_width", bag_.width);
       write_integer(coords, "level0_height", bag_.height);

@@ -180,6 +180,20 @@ TEST_F(DatasetTest, ASplitOfClamIsRead) {
   expect_error<DataError>({"file.csv:3", "'c'", "line 2"});
 }
 
+TEST_F(DatasetTest, PatientsInTwoSplitsAreToldOf) {
+  store({"a", "b", "c", "d"});
+  labels("id,label,patient\na,x,p\nb,y,q\nc,x,p\nd,y,\n");
+  options_.split = file("id,split\na,train\nb,train\nc,test\nd,test\n");
+  testing::internal::CaptureStderr();
+  open();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, HasSubstr("1 patient in more than one split: p"));
+  options_.split = file("id,split\na,train\nb,test\nc,train\nd,test\n");
+  testing::internal::CaptureStderr();
+  open();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 TEST_F(DatasetTest, Folds) {
   store({"a", "b", "c", "d"});
   labels("id,label\na,x\nb,y\nc,x\nd,y\n");

@@ -6,8 +6,10 @@ import unittest
 
 import h5py
 import numpy
+import torch
 
 from harness import ProgramTest, run
+from other_tools import clam_coordinates, save_h5, trident_coordinates
 
 WIDTH = 24
 
@@ -20,31 +22,6 @@ def grid(seed, rows, step):
     """Level-0 corners, no two alike and in no order."""
     places = numpy.random.default_rng(seed).permutation(400)[:rows]
     return numpy.stack([places % 20, places // 20], axis=1).astype(numpy.int64) * step
-
-
-def save_h5(path, assets, attributes=None):
-    """Datasets in chunks of a row that may grow, with attributes: CLAM's and TRIDENT's way."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        for name, value in assets.items():
-            made = file.create_dataset(name, shape=value.shape, maxshape=(None, *value.shape[1:]),
-                                       chunks=(1, *value.shape[1:]), dtype=value.dtype)
-            made[:] = value
-            for key, attribute in (attributes or {}).get(name, {}).items():
-                made.attrs[key] = "None" if attribute is None else attribute
-
-
-def clam_coordinates(level, size, downsample, level_dim):
-    return {"patch_size": size, "patch_level": level, "downsample": (downsample, downsample),
-            "downsampled_level_dim": level_dim, "level_dim": level_dim, "name": "slide",
-            "save_path": "/somewhere/patches"}
-
-
-def trident_coordinates(size, level0, target, width, height):
-    return {"patch_size": size, "patch_size_level0": size * level0 // target,
-            "level0_magnification": level0, "target_magnification": target, "overlap": 0,
-            "name": "slide", "savetodir": "/somewhere", "level0_width": width,
-            "level0_height": height}
 
 
 class Files(ProgramTest):
@@ -158,6 +135,29 @@ class Clam(Files):
         result = run("export", self.work / "odd", self.work / "x", "--layout", "clam")
         self.assertEqual(result.code, 65, result.err)
         self.assertIn("'../../escaped'", result.err)
+
+
+class Tensors(Files):
+    def test_what_torch_saves(self):
+        features = torch.from_numpy(numbers(1, 40))
+        halves = torch.from_numpy(numbers(2, 6)).half()
+        for name, tensor in (("whole", features), ("one", features[:1]), ("half", halves),
+                             ("batch", features[None]), ("part", features[5:9]),
+                             ("columns", torch.from_numpy(numbers(3, WIDTH, 9)).T),
+                             ("dict", {"features": features}), ("ints", features.int()),
+                             ("empty", features[:0])):
+            torch.save(tensor, self.files / f"{name}.pt")
+        (self.files / "torn.pt").write_bytes((self.files / "whole.pt").read_bytes()[:-700])
+        summary = self.ingest()
+        reasons = {failed["id"]: failed["reason"] for failed in summary["failed"]}
+        self.assertEqual(set(reasons), {"columns", "dict", "ints", "empty", "torn"})
+        for name, words in (("columns", "contiguous"), ("dict", "one tensor"), ("ints", "I32"),
+                            ("empty", "0 rows")):
+            self.assertIn(words, reasons[name])
+        _, slides = self.export("clam")
+        for name, expected in (("whole", features), ("one", features[:1]), ("batch", features),
+                               ("half", halves.float()), ("part", features[5:9])):
+            self.assertTrue(numpy.array_equal(slides[name][0]["features"], expected.numpy()), name)
 
 
 class Trident(Files):
@@ -287,6 +287,20 @@ class Splits(Files):
             self.assertEqual(folds[names[0]], folds[names[1]])
             self.assertEqual(folds[names[2]], folds[names[3]])
             self.assertEqual(len(folds), 4)
+
+    def test_patients_by_the_names_of_slides(self):
+        names = [f"TCGA-XX-{case:04}-01Z-00-DX{slide}" for case in range(8) for slide in (1, 2, 3)]
+        for i, name in enumerate(names):
+            save_h5(self.files / "in" / f"{name}.h5", {"features": numbers(i)})
+        self.ingest()
+        made = run("split", self.work / "out", "--folds", 4, "--patient-prefix", 12)
+        self.assertEqual(made.code, 0, made.err)
+        with (self.work / "out" / "split.csv").open(newline="") as file:
+            folds = {row["id"].split("/")[-1]: row["fold"] for row in csv.DictReader(file)}
+        for case in range(8):
+            of_patient = {fold for name, fold in folds.items() if f"-{case:04}-" in name}
+            self.assertEqual(len(of_patient), 1, case)
+        self.assertEqual(len(set(folds.values())), 4)
 
 
 if __name__ == "__main__":
