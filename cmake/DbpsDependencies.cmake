@@ -14,6 +14,8 @@ find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(TIFF REQUIRED)
+find_path(OPENSLIDE_INCLUDE_DIR openslide/openslide.h REQUIRED)
+find_library(OPENSLIDE_LIBRARY openslide REQUIRED)
 find_path(ISAL_INCLUDE_DIR isa-l/crc.h REQUIRED)
 find_library(ISAL_LIBRARY isal REQUIRED)
 

@@ -5,9 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "base/progress.h"
 #include "base/split_csv.h"
 #include "base/text.h"
@@ -71,7 +73,7 @@ const char* thing_of(store::Kind kind) {
   }
 }
 
-void take_options(Arguments& arguments) {
+void take_options(Arguments& arguments, const distributed::World* world) {
   ingest::IngestOptions& options = arguments.options;
   if (arguments.reference) throw ConfigError("ingest --reference is not yet supported");
   options.kind = store::kind_of(arguments.kind);
@@ -83,15 +85,23 @@ void take_options(Arguments& arguments) {
   }
   if (arguments.magnification != 0) options.mpp = 10 / arguments.magnification;
   ingest::settings_of(options);
+  // Ranks on a host share its cores.
+  if (options.jobs == 0 && world != nullptr) {
+    options.jobs = std::max(1, available_cores() / world->local_size());
+  }
 }
 
-void add_file(ingest::SourceList& sources, const std::string& file,
+void add_file(ingest::SourceList& sources, const std::string& file, const std::string& thing,
               CsvTable (*read)(const fs::path&)) {
   if (file.empty()) return;
-  const int64_t unknown = ingest::add_columns(sources, read(file));
-  if (unknown > 0) {
-    log::warning("{}: {} without a picture of the source", file, counted(unknown, "row"));
-  }
+  const ingest::Unmatched unmatched = ingest::add_columns(sources, read(file));
+  const auto warn = [&](const std::vector<std::string>& ids, const std::string& what) {
+    if (!ids.empty()) log::warning("{}: {}: {}", file, what, join_words(ids));
+  };
+  warn(unmatched.rows, counted(static_cast<int64_t>(unmatched.rows.size()), "row") + " without a " +
+                           thing + " of the source");
+  warn(unmatched.pictures,
+       counted(static_cast<int64_t>(unmatched.pictures.size()), thing) + " without a row");
 }
 
 // A store would be walked, and its files taken, when the same folder is ingested again.
@@ -145,35 +155,36 @@ void print(const ingest::Summary& summary, const std::string& store, const std::
              summary.failed.empty() ? "" : fmt::format(" (listed in {}/failed.csv)", store));
 }
 
-void run(Arguments& arguments, const Context& context) {
-  take_options(arguments);
-  // Threads share the work; on many ranks the first does it.
-  if (context.world != nullptr && context.world->rank() > 0) return;
-  const std::string thing = thing_of(arguments.options.kind);
-  if (arguments.resume && !fs::exists(arguments.store)) {
-    throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
+// Every rank makes its part; the first one has the summary.
+std::optional<ingest::Summary> share_work(const ingest::SourceList& sources,
+                                          const Arguments& arguments, const Context& context,
+                                          const std::string& thing) {
+  distributed::World* world = context.world;
+  const int rank = world == nullptr ? 0 : world->rank();
+  const int world_size = world == nullptr ? 1 : world->world_size();
+  dbps::Progress line("ingest", !context.quiet && rank == 0);
+  const auto progress = [&](const ingest::Progress& at) {
+    line.update(fmt::format("{} of {}, {}/s", at.done, counted(at.total, thing),
+                            format_bytes(static_cast<double>(at.source_bytes) /
+                                         std::max(at.seconds, 1e-3))),
+                static_cast<double>(at.done) / static_cast<double>(at.total));
+  };
+  ingest::Ingestion ingestion(sources, arguments.store, arguments.options, progress, rank,
+                              world_size);
+  if (world_size == 1) {
+    ingestion.make({});
+    return ingestion.finish({});
   }
-  refuse_store_inside(arguments);
-  ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  add_file(sources, arguments.labels, read_csv);
-  add_file(sources, arguments.split, read_split_csv);
-  const auto count = static_cast<int64_t>(sources.pictures.size());
-  log::info("{} in {}", counted(count, thing), arguments.source);
-  if (!sources.passed_over.empty()) {
-    log::warning("passed over, as of a format that is not read: {}",
-                 ingest::passed_over_text(sources.passed_over));
-  }
-  ingest::Summary summary;
-  {
-    dbps::Progress line("ingest", !context.quiet);
-    summary = ingest::ingest(
-        sources, arguments.store, arguments.options, [&](const ingest::Progress& progress) {
-          line.update(fmt::format("{} of {}, {}/s", progress.done, counted(progress.total, thing),
-                                  format_bytes(static_cast<double>(progress.source_bytes) /
-                                               std::max(progress.seconds, 1e-3))),
-                      static_cast<double>(progress.done) / static_cast<double>(progress.total));
-        });
-  }
+  ingestion.make(world->all_gather(ingestion.present()));
+  const std::vector<std::string> parts = world->all_gather(ingestion.part());
+  std::optional<ingest::Summary> summary;
+  if (rank == 0) summary = ingestion.finish(parts);
+  world->barrier();
+  return summary;
+}
+
+void tell(const ingest::Summary& summary, const ingest::SourceList& sources,
+          const Arguments& arguments, const Context& context, const std::string& thing) {
   if (context.json) {
     // A name that is not UTF-8 is one of the reasons to be left out.
     constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
@@ -190,6 +201,27 @@ void run(Arguments& arguments, const Context& context) {
                                 counted(static_cast<int64_t>(summary.failed.size()), thing),
                                 arguments.store));
   }
+}
+
+void run(Arguments& arguments, const Context& context) {
+  take_options(arguments, context.world);
+  const std::string thing = thing_of(arguments.options.kind);
+  if (arguments.resume && !fs::exists(arguments.store)) {
+    throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
+  }
+  refuse_store_inside(arguments);
+  ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
+  add_file(sources, arguments.labels, thing, read_csv);
+  add_file(sources, arguments.split, thing, read_split_csv);
+  const auto count = static_cast<int64_t>(sources.pictures.size());
+  log::info("{} in {}", counted(count, thing), arguments.source);
+  if (!sources.passed_over.empty()) {
+    log::warning("passed over, as of a format that is not read: {}",
+                 ingest::passed_over_text(sources.passed_over));
+  }
+  const auto summary = share_work(sources, arguments, context, thing);
+  if (!summary) return;
+  tell(*summary, sources, arguments, context, thing);
 }
 
 void add_slide_options(CLI::App& app, Arguments& arguments) {

@@ -1,133 +1,22 @@
-#include <png.h>
-
-#include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 
 #include "base/error.h"
-#include "image/exif.h"
 #include "image/formats.h"
-#include "image/guard.h"
-#include "image/rows.h"
+#include "image/png_reader.h"
 
 namespace dbps::image {
 namespace internal {
-namespace {
-
-void fail_step(png_structp png, const char* message) {
-  static_cast<Guard*>(png_get_error_ptr(png))->fail(message);
-}
-
-// Checksums and missing data are errors to libpng; its warnings are about odd metadata.
-void ignore_warning(png_structp, const char*) {}
-
-class Reader {
- public:
-  Reader(Bytes bytes, const std::string& name) : bytes_(bytes), name_(name) {
-    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &guard_, fail_step, ignore_warning);
-    info_ = png_ ? png_create_info_struct(png_) : nullptr;
-    if (!info_) {
-      close();
-      throw std::bad_alloc();
-    }
-    run([&] {
-      png_set_read_fn(png_, this, &Reader::read);
-      png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // DecodeOptions has its own
-      png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
-      png_read_info(png_, info_);
-    });
-  }
-  ~Reader() { close(); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-
-  png_structp png() { return png_; }
-  png_infop info() { return info_; }
-
-  template <typename Step>
-  void run(const Step& step) {
-    if (!guarded(guard_, step)) {
-      close();
-      fail_damaged(name_, "PNG", guard_.message);
-    }
-  }
-
- private:
-  static void read(png_structp png, png_bytep target, size_t size) {
-    Reader& self = *static_cast<Reader*>(png_get_io_ptr(png));
-    if (size > self.bytes_.size() - self.position_) png_error(png, "the file ends too early");
-    std::memcpy(target, self.bytes_.data() + self.position_, size);
-    self.position_ += size;
-  }
-  void close() { png_destroy_read_struct(&png_, &info_, nullptr); }
-
-  Bytes bytes_;
-  size_t position_ = 0;
-  const std::string& name_;
-  Guard guard_;
-  png_structp png_ = nullptr;
-  png_infop info_ = nullptr;
-};
-
-Mode mode_of(int colour_type) {
-  switch (colour_type) {
-    case PNG_COLOR_TYPE_GRAY:
-      return Mode::kGrey;
-    case PNG_COLOR_TYPE_GRAY_ALPHA:
-      return Mode::kGreyAlpha;
-    case PNG_COLOR_TYPE_PALETTE:
-      return Mode::kPalette;
-    case PNG_COLOR_TYPE_RGB_ALPHA:
-      return Mode::kRgba;
-    default:
-      return Mode::kRgb;
-  }
-}
-
-int orientation_of(Reader& reader) {
-  png_bytep block = nullptr;
-  png_uint_32 size = 0;
-  if (png_get_eXIf_1(reader.png(), reader.info(), &size, &block) == 0) return 1;
-  return exif_orientation({block, size});
-}
-
-// Asks libpng for 8-bit RGB, or RGBA where there is any transparency.
-Pixels choose_output(Reader& reader) {
-  png_structp png = reader.png();
-  const int colour_type = png_get_color_type(png, reader.info());
-  const bool alpha = (colour_type & PNG_COLOR_MASK_ALPHA) != 0 ||
-                     png_get_valid(png, reader.info(), PNG_INFO_tRNS) != 0;
-  reader.run([&] {
-    png_set_expand(png);
-    png_set_gray_to_rgb(png);
-  });
-  return alpha ? Pixels::kRgba : Pixels::kRgb;
-}
-
-}  // namespace
-
-Info probe_png(Bytes bytes, const std::string& name) {
-  Reader reader(bytes, name);
-  Info info;
-  info.format = Format::kPng;
-  info.mode = mode_of(png_get_color_type(reader.png(), reader.info()));
-  info.bits = std::max<int>(8, png_get_bit_depth(reader.png(), reader.info()));
-  info.width = png_get_image_width(reader.png(), reader.info());
-  info.height = png_get_image_height(reader.png(), reader.info());
-  info.orientation = orientation_of(reader);
-  if (is_transposed(info.orientation)) std::swap(info.width, info.height);
-  return info;
-}
+Info probe_png(Bytes bytes, const std::string& name) { return PngReader(bytes, name).info(); }
 
 Image decode_png(Bytes bytes, const std::string& name, const Info& info, int channels) {
-  Reader reader(bytes, name);
+  PngReader reader(bytes, name);
   png_structp png = reader.png();
-  const Pixels pixels = choose_output(reader);
+  const Pixels pixels = reader.choose_output();
   int passes = 1;
   reader.run([&] {
     passes = png_set_interlace_handling(png);
-    png_read_update_info(png, reader.info());
+    png_read_update_info(png, reader.png_info());
   });
   RowSink sink(info, channels);
   const size_t row_bytes = static_cast<size_t>(sink.stored_width()) * bytes_per_pixel(pixels);
@@ -175,8 +64,8 @@ std::vector<uint8_t> encode_png(const Image& image, int level) {
              "PNG holds 1 to 2^31 - 1 pixels a side");
   internal::Guard guard;
   internal::Output output;
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &guard, internal::fail_step,
-                                            internal::ignore_warning);
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &guard, internal::fail_png_step,
+                                            internal::ignore_png_warning);
   png_infop info = png ? png_create_info_struct(png) : nullptr;
   const bool done =
       info && internal::guarded(guard, [&] {

@@ -17,11 +17,32 @@ std::unique_ptr<Slide> open_slide(const std::filesystem::path& path) {
   std::vector<uint8_t> head(std::min<uint64_t>(16, file_bytes(file, path)));
   pread_exactly(file.get(), head.data(), head.size(), 0, path);
   if (head.empty()) throw DataError(name + ": the file is empty");
-  if (sniff(head) == Format::kTiff) return internal::open_tiff_slide(name);
-  throw DataError(name + ": not a slide that can be read");
+  if (auto slide = internal::open_openslide(name)) return slide;
+  switch (sniff(head)) {
+    case Format::kTiff:
+      return internal::open_tiff_slide(name);
+    case Format::kJpeg:
+      return internal::open_row_slide(name, internal::open_jpeg_rows);
+    case Format::kPng:
+      return internal::open_row_slide(name, internal::open_png_rows);
+    case Format::kUnknown:
+      break;
+  }
+  throw DataError(name + ": neither a slide that OpenSlide reads nor a TIFF, JPEG or PNG");
 }
 
 namespace internal {
+
+void require_slide(const Info& info, const std::string& name) {
+  if (info.width < 1 || info.height < 1) throw DataError(name + ": it has no pixels");
+  if (info.bits > 8) {
+    throw DataError(
+        fmt::format("{}: {} bits a channel are not supported; convert to 8 bits", name, info.bits));
+  }
+  if (info.orientation != 1) {
+    throw DataError(name + ": turned slides are not supported; save it upright");
+  }
+}
 
 void copy_overlap(const Image& block, int64_t x, int64_t y, Image& region, int64_t left,
                   int64_t top) {

@@ -49,14 +49,7 @@ class Level {
 
   // Before the first pixel.
   void require_readable() {
-    if (info_.width < 1 || info_.height < 1) throw DataError(name_ + ": it has no pixels");
-    if (info_.bits > 8) {
-      throw DataError(fmt::format("{}: {} bits a channel are not supported; convert to 8 bits",
-                                  name_, info_.bits));
-    }
-    if (info_.orientation != 1) {
-      throw DataError(name_ + ": turned slides are not supported; save it upright");
-    }
+    require_slide(info_, name_);
     reader_.require_readable();
     if (block_width_ < 1 || block_height_ < 1 || block_width_ > kMostBlockPixels / block_height_) {
       throw DataError(

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
 #include <mutex>
+#include <nlohmann/json.hpp>
 
-#include "base/csv.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/parallel.h"
+#include "base/random.h"
 #include "ingest/bag_maker.h"
 #include "ingest/labels.h"
+#include "ingest/report.h"
 #include "store/writer.h"
 
 namespace dbps::ingest {
@@ -18,136 +19,198 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
+using nlohmann::json;
 
-class Ingestion {
- public:
-  Ingestion(const SourceList& sources, const fs::path& store, const IngestOptions& options,
-            const ProgressCallback& progress)
-      : sources_(sources),
-        store_(store),
-        options_(options),
-        progress_(progress),
-        jobs_(options.jobs > 0 ? options.jobs : available_cores()),
-        maker_(make_maker()),
-        writer_(store, writer_options()),
-        is_kept_(sources.pictures.size()) {}
-
-  Summary run() {
-    const auto total = static_cast<int64_t>(sources_.pictures.size());
-    std::vector<int64_t> wanted;
-    for (int64_t i = 0; i < total; ++i) {
-      if (writer_.contains(sources_.pictures[i].id)) {
-        is_kept_[i] = true;
-        ++summary_.skipped;
-      } else {
-        wanted.push_back(i);
-      }
-    }
-    done_ = skipped_ = summary_.skipped;
-    parallel_for(static_cast<int64_t>(wanted.size()), jobs_, [&](int64_t i) { add(wanted[i]); });
-    finish();
-    return summary_;
+std::unique_ptr<BagMaker> make_maker(const SourceList& sources, const fs::path& store,
+                                     const IngestOptions& options, int jobs) {
+  switch (options.kind) {
+    case store::Kind::kFeatures:
+      return make_feature_maker(sources, store, jobs);
+    case store::Kind::kTiles:
+      return make_slide_maker(sources, store, options, jobs);
+    default:
+      return make_picture_maker(options);
   }
+}
 
- private:
-  std::unique_ptr<BagMaker> make_maker() const {
-    switch (options_.kind) {
-      case store::Kind::kFeatures:
-        return make_feature_maker(sources_, store_, jobs_);
-      case store::Kind::kTiles:
-        return make_slide_maker(sources_, store_, options_, jobs_);
-      default:
-        return make_picture_maker(options_);
-    }
-  }
-
-  store::WriterOptions writer_options() const {
-    store::WriterOptions writer;
-    writer.settings = maker_->settings();
-    writer.shard_bytes = options_.shard_bytes;
-    writer.threads = jobs_;
-    return writer;
-  }
-
-  void add(int64_t index) {
-    const SourcePicture& picture = sources_.pictures[index];
-    try {
-      count_kept(index, maker_->make(picture, writer_));
-    } catch (const DataError& error) {
-      count_failed(picture, error.what());
-    }
-  }
-
-  void count_kept(int64_t index, const MadeBag& made) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    is_kept_[index] = true;
-    ++summary_.kept;
-    summary_.source_bytes += made.source_bytes;
-    summary_.stored_bytes += made.stored_bytes;
-    for (const std::string& mode : made.modes) ++summary_.modes[mode];
-    report_progress();
-  }
-
-  void count_failed(const SourcePicture& picture, const std::string& reason) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    summary_.failed.push_back({picture.id, picture.path, reason});
-    report_progress();
-  }
-
-  void report_progress() {
-    ++done_;
-    if (!progress_) return;
-    const auto total = static_cast<int64_t>(sources_.pictures.size());
-    const double seconds = elapsed();
-    const double left =
-        seconds / static_cast<double>(done_ - skipped_) * static_cast<double>(total - done_);
-    progress_({done_, total, summary_.source_bytes, seconds, left});
-  }
-
-  // store.json comes last: a store that a reader sees has its labels.
-  void finish() {
-    std::sort(summary_.failed.begin(), summary_.failed.end(),
-              [](const FailedSource& a, const FailedSource& b) { return a.id < b.id; });
-    const fs::path failed = store_ / "failed.csv";
-    std::string text = csv_line({"path", "reason"});
-    for (const FailedSource& source : summary_.failed) {
-      text += csv_line({source.path.string(), source.reason});
-    }
-    std::error_code ignored;
-    if (summary_.failed.empty()) {
-      fs::remove(failed, ignored);
-    } else {
-      write_file_atomic(failed, text);
-    }
-    if (writer_.num_bags() > 0) {
-      summary_.labels_added = merge_labels(store_, sources_, is_kept_);
-      writer_.finish();
-    }
-    summary_.seconds = elapsed();
-  }
-
-  double elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
-  const SourceList& sources_;
-  const fs::path& store_;
-  const IngestOptions& options_;
-  const ProgressCallback& progress_;
-  const int jobs_;
-  const Clock::time_point start_ = Clock::now();
-  const std::unique_ptr<BagMaker> maker_;
-  store::Writer writer_;
-  std::vector<char> is_kept_;
-  int64_t done_ = 0;
-  int64_t skipped_ = 0;
-  std::mutex mutex_;
-  Summary summary_;
-};
+std::string hash_of(const SourceList& sources) {
+  std::string ids;
+  for (const SourcePicture& picture : sources.pictures) ids += picture.id + '\n';
+  return std::to_string(stable_hash(ids.data(), ids.size()));
+}
 
 }  // namespace
 
+struct Ingestion::State {
+  State(const SourceList& source_list, const fs::path& folder, const IngestOptions& how,
+        const ProgressCallback& callback, int rank_, int world_size_)
+      : sources(source_list),
+        store(folder),
+        options(how),
+        progress(callback),
+        rank(rank_),
+        world_size(world_size_),
+        jobs(how.jobs > 0 ? how.jobs : available_cores()),
+        maker(make_maker(source_list, folder, how, jobs)),
+        outcomes(source_list.pictures.size()) {
+    open_writer(rank, world_size);
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      if (writer->contains(sources.pictures[i].id)) outcomes[i].kind = Outcome::kPresent;
+    }
+  }
+
+  void open_writer(int64_t offset, int64_t stride) {
+    store::WriterOptions how;
+    how.settings = maker->settings();
+    how.shard_bytes = options.shard_bytes;
+    how.threads = jobs;
+    how.shard_offset = offset;
+    how.shard_stride = stride;
+    writer = std::make_unique<store::Writer>(store, how);
+  }
+
+  // Of the sources that are nowhere yet. Slides differ much in size: the largest come first, so
+  // that none is left to one thread at the end.
+  std::vector<int64_t> my_part() const {
+    std::vector<int64_t> wanted;
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      if (outcomes[i].kind == Outcome::kUnknown) wanted.push_back(static_cast<int64_t>(i));
+    }
+    if (options.kind == store::Kind::kTiles) {
+      std::vector<uintmax_t> bytes(outcomes.size());
+      std::error_code ignored;
+      for (const int64_t i : wanted) bytes[i] = fs::file_size(sources.pictures[i].path, ignored);
+      std::stable_sort(wanted.begin(), wanted.end(),
+                       [&](int64_t a, int64_t b) { return bytes[a] > bytes[b]; });
+    }
+    std::vector<int64_t> mine;
+    for (size_t i = rank; i < wanted.size(); i += world_size) mine.push_back(wanted[i]);
+    return mine;
+  }
+
+  void add(int64_t index) {
+    Outcome outcome;
+    try {
+      outcome.made = maker->make(sources.pictures[index], *writer);
+      outcome.kind = Outcome::kKept;
+    } catch (const DataError& error) {
+      outcome.kind = Outcome::kFailed;
+      outcome.reason = error.what();
+    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    source_bytes += outcome.made.source_bytes;
+    outcomes[index] = std::move(outcome);
+    ++done;
+    if (!progress) return;
+    const double seconds = elapsed();
+    const double left =
+        seconds / static_cast<double>(done - skipped) * static_cast<double>(total - done);
+    progress({done, total, source_bytes, seconds, left});
+  }
+
+  Summary summarize() const {
+    Summary summary;
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      const Outcome& outcome = outcomes[i];
+      const SourcePicture& picture = sources.pictures[i];
+      if (outcome.kind == Outcome::kPresent) ++summary.skipped;
+      if (outcome.kind == Outcome::kFailed) {
+        summary.failed.push_back({picture.id, picture.path, outcome.reason});
+      }
+      if (outcome.kind != Outcome::kKept) continue;
+      ++summary.kept;
+      summary.source_bytes += outcome.made.source_bytes;
+      summary.stored_bytes += outcome.made.stored_bytes;
+      for (const std::string& mode : outcome.made.modes) ++summary.modes[mode];
+    }
+    return summary;
+  }
+
+  double elapsed() const { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+  const SourceList& sources;
+  const fs::path store;
+  const IngestOptions& options;
+  const ProgressCallback progress;
+  const int rank;
+  const int world_size;
+  const int jobs;
+  const Clock::time_point start = Clock::now();
+  const std::unique_ptr<BagMaker> maker;
+  std::unique_ptr<store::Writer> writer;
+  std::vector<Outcome> outcomes;  // a source each
+  int64_t total = 0;              // of this process, as Progress
+  int64_t done = 0;
+  int64_t skipped = 0;
+  uint64_t source_bytes = 0;
+  std::mutex mutex;
+};
+
+Ingestion::Ingestion(const SourceList& sources, const fs::path& store, const IngestOptions& options,
+                     const ProgressCallback& progress, int rank, int world_size)
+    : state_(std::make_unique<State>(sources, store, options, progress, rank, world_size)) {}
+
+Ingestion::~Ingestion() = default;
+
+std::string Ingestion::present() const {
+  json places = json::array();
+  for (size_t i = 0; i < state_->outcomes.size(); ++i) {
+    if (state_->outcomes[i].kind == Outcome::kPresent) places.push_back(i);
+  }
+  return json{{"sources", hash_of(state_->sources)}, {"present", places}}.dump();
+}
+
+void Ingestion::make(const std::vector<std::string>& present) {
+  State& state = *state_;
+  for (const std::string& text : present) {
+    const json line = json::parse(text);
+    if (line.at("sources") != hash_of(state.sources)) {
+      throw RuntimeFault(
+          "the ranks see different sources: SOURCE must lie on a disk that all hosts share");
+    }
+    for (const size_t place : line.at("present")) {
+      state.outcomes.at(place).kind = Outcome::kPresent;
+    }
+  }
+  const std::vector<int64_t> mine = state.my_part();
+  for (const Outcome& outcome : state.outcomes) state.skipped += outcome.kind == Outcome::kPresent;
+  state.done = state.skipped;
+  state.total = state.skipped + static_cast<int64_t>(mine.size());
+  parallel_for(static_cast<int64_t>(mine.size()), state.jobs,
+               [&](int64_t i) { state.add(mine[i]); });
+  if (state.world_size == 1) return;
+  state.writer->seal();
+  state.writer.reset();
+}
+
+std::string Ingestion::part() const { return outcomes_to_text(state_->outcomes); }
+
+// store.json comes last: a store that a reader sees has its labels.
+Summary Ingestion::finish(const std::vector<std::string>& parts) {
+  State& state = *state_;
+  for (const std::string& part : parts) take_outcomes(part, state.outcomes);
+  if (!state.writer) state.open_writer(0, 1);
+  Summary summary = state.summarize();
+  write_failed(state.store, summary.failed);
+  const std::vector<std::string> columns = state.maker->report_columns();
+  if (!columns.empty()) write_report(state.store, state.sources, columns, state.outcomes);
+  if (state.writer->num_bags() > 0) {
+    std::vector<char> is_kept;
+    for (const Outcome& outcome : state.outcomes) {
+      is_kept.push_back(outcome.kind == Outcome::kKept || outcome.kind == Outcome::kPresent);
+    }
+    summary.labels_added = merge_labels(state.store, state.sources, is_kept);
+    state.writer->finish();
+  }
+  summary.seconds = state.elapsed();
+  return summary;
+}
+
 Summary ingest(const SourceList& sources, const fs::path& store, const IngestOptions& options,
                const ProgressCallback& progress) {
-  return Ingestion(sources, store, options, progress).run();
+  Ingestion ingestion(sources, store, options, progress);
+  ingestion.make({});
+  return ingestion.finish({});
 }
 
 }  // namespace dbps::ingest

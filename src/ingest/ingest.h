@@ -1,11 +1,12 @@
-// Pictures or feature vectors into a store: parallel over files, restartable, each source read once
-// in full to see that it is whole.
+// Pictures, slides or feature vectors into a store: parallel over files and processes, restartable,
+// each source read once in full to see that it is whole.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@
 namespace dbps::ingest {
 
 struct Progress {
-  int64_t done = 0;  // pictures, those skipped and failed included
+  int64_t done = 0;  // pictures of this process, those skipped and failed included
   int64_t total = 0;
   uint64_t source_bytes = 0;  // read so far
   double seconds = 0.0;
@@ -42,12 +43,41 @@ struct Summary {
   double seconds = 0.0;
 };
 
-// Adds what the store does not have yet, then labels.csv (rows that are there stay as they are) and
-// failed.csv (path, reason; absent when nothing failed). A picture that cannot be used is left out
-// and listed in the summary. A new store of features takes the width that most files have; its
-// numbers are float16 where all of those are, else float32. When nothing at all could be kept no
-// store is made. Throws ConfigError and DataError as store::Writer does, RuntimeFault when the disk
-// fails; what was ingested until then is kept for the next call.
+// One of several processes that ingest the same sources into the same store, each its own part:
+//
+//   Ingestion mine(...);                                     // every process
+//   mine.make(<union of all present()>);
+//   <when all have returned:> mine.finish(<all parts()>);    // one process
+//
+// Throws ConfigError and DataError as store::Writer does, RuntimeFault when the disk fails; what
+// was ingested until then is kept for the next call.
+class Ingestion {
+ public:
+  // Borrows sources and options. A new store of features takes the width that most files have; its
+  // numbers are float16 where all of those are, else float32.
+  Ingestion(const SourceList& sources, const std::filesystem::path& store,
+            const IngestOptions& options, const ProgressCallback& progress = {}, int rank = 0,
+            int world_size = 1);
+  ~Ingestion();
+
+  // A line of text: which sources this process finds in the store already.
+  std::string present() const;
+  // Makes this process's part of the others. A source that cannot be used is left out and told of.
+  // Throws RuntimeFault where the processes do not see the same sources.
+  void make(const std::vector<std::string>& present);
+  // What became of it.
+  std::string part() const;
+  // Writes labels.csv (rows that are there stay as they are), failed.csv (path, reason; absent when
+  // nothing failed), for slides slides.csv, and store.json. When nothing at all could be kept no
+  // store is made.
+  Summary finish(const std::vector<std::string>& parts);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// All of that in one process.
 Summary ingest(const SourceList& sources, const std::filesystem::path& store,
                const IngestOptions& options, const ProgressCallback& progress = {});
 

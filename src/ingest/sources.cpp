@@ -267,7 +267,7 @@ std::string passed_over_text(const std::map<std::string, int64_t>& passed_over) 
   return join_words(words);
 }
 
-int64_t add_columns(SourceList& list, const CsvTable& table) {
+Unmatched add_columns(SourceList& list, const CsvTable& table) {
   std::optional<size_t> key;
   for (const char* name : {"id", "slide_id", "path"}) {
     if (!key) key = table.find_column(name);
@@ -282,13 +282,13 @@ int64_t add_columns(SourceList& list, const CsvTable& table) {
     if (i != *key && !table.columns[i].empty()) places[i] = list.column(table.columns[i]);
   }
   std::map<const SourcePicture*, int> line_of;
-  int64_t unknown = 0;
+  Unmatched unmatched;
   for (const CsvRow& row : table.rows) {
     const std::string id = trim(row.fields[*key]);
     auto found = by_id.find(id);
     if (found == by_id.end()) found = by_id.find(without_extension(id));
     if (found == by_id.end()) {
-      ++unknown;
+      unmatched.rows.push_back(id);
       continue;
     }
     const auto [first, is_new] = line_of.emplace(found->second, row.line);
@@ -298,7 +298,10 @@ int64_t add_columns(SourceList& list, const CsvTable& table) {
     }
     for (const auto& [from, to] : places) found->second->values[to] = trim(row.fields[from]);
   }
-  return unknown;
+  for (const SourcePicture& picture : list.pictures) {
+    if (!line_of.contains(&picture)) unmatched.pictures.push_back(picture.id);
+  }
+  return unmatched;
 }
 
 }  // namespace dbps::ingest

@@ -43,10 +43,15 @@ SourceList find_sources(const std::filesystem::path& source,
 // "2 .bmp and 1 .webp" of SourceList::passed_over.
 std::string passed_over_text(const std::map<std::string, int64_t>& passed_over);
 
+struct Unmatched {
+  std::vector<std::string> rows;      // of the CSV that name no picture of the list
+  std::vector<std::string> pictures;  // without a row
+};
+
 // Takes the columns of a CSV that names pictures by `id`, `slide_id` or `path` (extension
-// optional): they replace columns of the same name. Returns how many of its rows name no picture of
-// the list. Throws DataError for a CSV without such a column, or with two rows for one picture.
-int64_t add_columns(SourceList& list, const CsvTable& table);
+// optional): they replace columns of the same name. Returns the ids that only one of the two has.
+// Throws DataError for a CSV without such a column, or with two rows for one picture.
+Unmatched add_columns(SourceList& list, const CsvTable& table);
 
 // Path, size and time of change of a file; no hash yet. Throws DataError when it cannot be opened.
 store::Source describe_source(const std::filesystem::path& path);

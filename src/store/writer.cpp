@@ -113,7 +113,7 @@ struct Writer::State {
       reserve(shard_number(entry.name));
       if (holds[i]) {
         take(entry, read_shard(path).tables);
-      } else {
+      } else if (is_mine(shard_number(entry.name))) {
         log::warning("{} is damaged or missing: its bags are checked and made again",
                      path.string());
         replaced.push_back(path);

@@ -164,7 +164,10 @@ TEST_F(IngestTest, LabelsFromAnotherFile) {
   add_picture("a.png");
   add_picture("b.png");
   SourceList list = find_sources(source_);
-  EXPECT_EQ(add_columns(list, parse_csv("slide_id,label,grade\na.png,x,2\nzzz,y,3\n", "l.csv")), 1);
+  const Unmatched unmatched =
+      add_columns(list, parse_csv("slide_id,label,grade\na.png,x,2\nzzz,y,3\n", "l.csv"));
+  EXPECT_THAT(unmatched.rows, ElementsAre("zzz"));
+  EXPECT_THAT(unmatched.pictures, ElementsAre("b"));
   EXPECT_THAT(list.columns, ElementsAre("label", "grade"));
   EXPECT_THAT(list.pictures[0].values, ElementsAre("x", "2"));
   EXPECT_THAT(list.pictures[1].values, ElementsAre("", ""));
