@@ -39,7 +39,8 @@ With --kind tiles slides become bags of the tiles that show tissue: .svs, .ndpi,
 OpenSlide reads, TIFF, and JPEG and PNG of any size. JPEG tiles that agree with the grid are copied as
 they are, others encoded anew (--quality). STORE/slides/ has a picture of the tissue found and one of
 the tiles kept for each slide, STORE/slides.csv what was made of it. With --coords another tool's files
-say which tiles are kept, and of which size.
+say which tiles are kept, and of which size. SOURCE may also be one HDF5 file whose groups hold the
+patches of a slide each, 'img' (IPS).
 
 Examples:
   dbps ingest pictures/ store/

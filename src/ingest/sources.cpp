@@ -200,6 +200,12 @@ void name_members(SourceList& list, bool only_file) {
   for (auto& [picture, label] : labels) list.pictures[picture].values[column] = std::move(label);
 }
 
+// One file of the patches of all slides, where others would be slides.
+bool holds_patches(const fs::path& source, store::Kind kind) {
+  const std::string extension = to_lower(source.extension().string());
+  return kind == store::Kind::kTiles && (extension == ".h5" || extension == ".hdf5");
+}
+
 }  // namespace
 
 store::Source describe_source(const fs::path& path) {
@@ -245,7 +251,7 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
     throw ConfigError(fmt::format("{}: no such file or folder", source.string()));
   } else if (to_lower(source.extension().string()) == ".csv") {
     list = list_csv(source);
-  } else if (has_source_extension(source, kind)) {
+  } else if (has_source_extension(source, kind) || holds_patches(source, kind)) {
     only_file = true;
     list.columns = {"label"};
     list.pictures.push_back({source.stem().string(), source, {""}});
@@ -253,7 +259,7 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
     throw ConfigError(
         fmt::format("{} is neither a folder, a CSV nor a {}", source.string(), what_is_read(kind)));
   }
-  if (kind == store::Kind::kFeatures) name_members(list, only_file);
+  if (kind == store::Kind::kFeatures || holds_patches(source, kind)) name_members(list, only_file);
   std::sort(list.pictures.begin(), list.pictures.end(),
             [](const SourcePicture& a, const SourcePicture& b) { return a.id < b.id; });
   return list;

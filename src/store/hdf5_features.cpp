@@ -13,41 +13,9 @@
 #include "store/hdf5_float.h"
 
 namespace dbps::store {
-namespace {
 
 namespace fs = std::filesystem;
 using Shape = std::vector<hsize_t>;
-
-Handle open_group(hid_t file, const std::string& name) {
-  return {DBPS_HDF5(H5Gopen2(file, name.empty() ? "/" : name.c_str(), H5P_DEFAULT)), H5Gclose};
-}
-
-Handle open_named(hid_t location, const char* name) {
-  if (has_dataset(location, name)) return open_dataset(location, name);
-  const std::vector<std::string> names = names_in(location);
-  throw Hdf5Error(fmt::format("it has no dataset '{}', but {}", name,
-                              names.empty() ? "nothing" : join_words(names)));
-}
-
-// IPS's `pos`, also of one dimension.
-std::vector<Place> read_positions(hid_t group, int64_t count) {
-  const Handle set = open_dataset(group, "pos");
-  bool leading = false;
-  const Shape shape = shape_of(set, leading);
-  if (shape.size() != 1) return read_places(group, "pos", count);
-  if (shape[0] != static_cast<hsize_t>(count)) {
-    throw Hdf5Error(fmt::format("'pos' has {} places for {} vectors", shape[0], count));
-  }
-  std::vector<int32_t> numbers(static_cast<size_t>(count));
-  if (count > 0) {
-    DBPS_HDF5(H5Dread(set, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers.data()));
-  }
-  std::vector<Place> places;
-  for (const int32_t number : numbers) places.push_back({number, 0});
-  return places;
-}
-
-}  // namespace
 
 std::vector<Hdf5Bag> hdf5_bags(const fs::path& path) {
   const QuietErrors quiet;

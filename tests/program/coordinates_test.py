@@ -21,7 +21,7 @@ def slide_pixels(seed, width, height):
     return numpy.stack(waves, axis=-1).astype(numpy.uint8)
 
 
-class Coordinates(ProgramTest):
+class TilesTest(ProgramTest):
     def setUp(self):
         super().setUp()
         self.slides = self.work / "slides"
@@ -55,6 +55,8 @@ class Coordinates(ProgramTest):
                     found[name].append((x[t], y[t], pixels))
         return found
 
+
+class Coordinates(TilesTest):
     def test_tiles_lie_where_clam_says_in_its_order(self):
         pixels = {name: slide_pixels(i, 500, 400) for i, name in enumerate(("a", "in/b"))}
         places = {"a": [[130, 7], [3, 300], [400, 0]], "in/b": [[0, 0], [436, 336], [64, 64]]}
@@ -143,6 +145,50 @@ class Coordinates(ProgramTest):
                      "--tile-size", TILE)
         self.assertEqual(result.code, 64, result.err)
         return result.err
+
+
+class Patches(TilesTest):
+    """Pixels of all slides in one file, as IPS lays it out."""
+
+    def take(self, code=0, size=TILE):
+        result = run("ingest", self.work / "all.h5", self.work / "out", "--kind", "tiles", "--json",
+                     "--codec", "png", "--tile-size", size)
+        self.assertEqual(result.code, code, result.err)
+        return json.loads(result.out) if result.out else {}
+
+    def test_groups_become_bags(self):
+        patches = {name: slide_pixels(i, TILE, TILE * (2 + i)).reshape(-1, TILE, TILE, 3)
+                   for i, name in enumerate(("normal_1", "tumor_1", "tumor_2"))}
+        with h5py.File(self.work / "all.h5", "w") as file:
+            for name, pixels in patches.items():
+                group = file.create_group(name)
+                planes = name == "tumor_2"
+                group.create_dataset("img", compression="gzip",
+                                     data=pixels.transpose(0, 3, 1, 2) if planes else pixels)
+                group.attrs["label"] = name.split("_")[0]
+                if not planes:
+                    group["pos"] = numpy.arange(len(pixels)) * 3
+            file.create_group("wide")["img"] = numpy.zeros((2, TILE, 2 * TILE, 3), numpy.uint8)
+            file.create_group("none")["img"] = numpy.zeros((0, TILE, TILE, 3), numpy.uint8)
+            file.create_group("vectors")["img"] = numpy.zeros((5, 8), numpy.float32)
+            file.create_group("long")["img"] = numpy.zeros((2, TILE, TILE, 3), numpy.uint16)
+        summary = self.take()
+        self.assertEqual(summary["kept"], 3)
+        reasons = {failed["id"]: failed["reason"] for failed in summary["failed"]}
+        for name, words in (("wide", "128 x 64 pixels"), ("none", "0 rows"), ("vectors", "(5, 8)"),
+                            ("long", "uint8")):
+            self.assertIn(words, reasons[name])
+        found = self.tiles()
+        self.assertEqual(set(found), set(patches))
+        for name, pixels in patches.items():
+            step = 1 if name == "tumor_2" else 3
+            self.assertEqual([(x, y) for x, y, _ in found[name]],
+                             [(step * i, 0) for i in range(len(pixels))])
+            for (_, _, tile), expected in zip(found[name], pixels):
+                self.assertTrue(numpy.array_equal(tile, expected))
+        labels = (self.work / "out" / "labels.csv").read_text()
+        self.assertIn("normal_1,normal\ntumor_1,tumor\n", labels)
+        self.assertEqual(run("verify", self.work / "out").code, 0)
 
 
 class RoundTrip(ProgramTest):
