@@ -41,7 +41,7 @@ struct Options {
   std::string maps;
 };
 
-// One picture (or bag of features) to predict: a file, or a bag of a store.
+// One picture, slide or bag of features to predict: a file, or a bag of a store.
 struct Input {
   std::string id;
   fs::path source;                            // the file, or STORE/ID
@@ -49,19 +49,35 @@ struct Input {
   std::shared_ptr<store::Reader> store = {};  // null for a file
   int64_t bag = 0;
 
+  bool is_slide() const { return store && store->settings().kind == store::Kind::kTiles; }
   std::vector<uint8_t> read() const { return store ? store->read(bag) : read_file(source); }
 };
 
-void add_store(const fs::path& folder, store::Kind kind, std::vector<Input>& inputs) {
-  const auto reader = std::make_shared<store::Reader>(folder);
-  if (reader->settings().kind != kind) {
-    throw ConfigError(fmt::format("{} is a store of {}, but the model reads {}", folder.string(),
-                                  store::kind_name(reader->settings().kind),
-                                  store::kind_name(kind)));
+// Tiles are what a model reads that was trained without resizing, on patches of their size.
+void check_store(const store::Settings& settings, const config::Config& config,
+                 const std::string& folder) {
+  const bool vectors = model::reads_vectors(config.encoder);
+  if (vectors != (settings.kind == store::Kind::kFeatures)) {
+    throw ConfigError(fmt::format("{} is a store of {}, but the model reads {}", folder,
+                                  store::kind_name(settings.kind),
+                                  vectors ? "features" : "pictures"));
   }
+  if (settings.kind != store::Kind::kTiles) return;
+  if (config.data.resize != data::Resize::kNone || config.data.patch_size != settings.tile_size) {
+    throw ConfigError(
+        fmt::format("{} holds tiles of {} pixels, but the model reads patches of {}{}", folder,
+                    settings.tile_size, config.data.patch_size,
+                    config.data.resize == data::Resize::kNone ? "" : " from resized pictures"));
+  }
+}
+
+void add_store(const fs::path& folder, const config::Config& config, std::vector<Input>& inputs) {
+  const auto reader = std::make_shared<store::Reader>(folder);
+  check_store(reader->settings(), config, folder.string());
   for (int64_t bag = 0; bag < reader->num_bags(); ++bag) {
     const std::string& id = reader->bag(bag).id;
-    inputs.push_back({id, folder / id, {}, reader, bag});
+    const bool later_part = bag > 0 && reader->bag(bag - 1).id == id;
+    if (!later_part) inputs.push_back({id, folder / id, {}, reader, bag});
   }
 }
 
@@ -75,12 +91,15 @@ void name_apart(std::vector<Input>& inputs) {
   }
 }
 
-std::vector<Input> list_inputs(const std::vector<std::string>& given, store::Kind kind) {
+std::vector<Input> list_inputs(const std::vector<std::string>& given,
+                               const config::Config& config) {
+  const store::Kind kind =
+      model::reads_vectors(config.encoder) ? store::Kind::kFeatures : store::Kind::kImages;
   std::vector<Input> inputs;
   for (const std::string& name : given) {
     const fs::path path = name;
     if (fs::exists(path / "store.json")) {
-      add_store(path, kind, inputs);
+      add_store(path, config, inputs);
     } else if (fs::is_directory(path) || kind == store::Kind::kFeatures) {
       for (const ingest::SourcePicture& found : ingest::find_sources(path, kind).pictures) {
         inputs.push_back({found.id, found.path, found.member});
@@ -158,6 +177,9 @@ Json predict_one(const Input& input, const Options& options, training::TrainedMo
     std::vector<uint8_t> bytes;
     if (model::reads_vectors(config.encoder)) {
       batch = read_vectors(input, config.encoder.width_in);
+    } else if (input.is_slide()) {
+      batch = data::tile_batch(*input.store, input.bag,
+                               training::loader_options(config, /*training=*/false, 0, false));
     } else {
       bytes = input.read();
       batch = data::cut_encoded(bytes, input.source.string(), input.id,
@@ -186,12 +208,17 @@ void run_predict(const Options& options, Context& context) {
   source.weights = options.weights;
   training::TrainedModel trained = training::load_trained_model(source, world);
   training::Predictor predictor(*trained.config, *trained.model, *trained.pass);
-  const bool vectors = model::reads_vectors(trained.config->encoder);
-  if (vectors && !options.maps.empty()) {
+  if (model::reads_vectors(trained.config->encoder) && !options.maps.empty()) {
     throw ConfigError("--maps draws on pictures, and this model reads features: leave it out");
   }
-  const std::vector<Input> inputs =
-      list_inputs(options.inputs, vectors ? store::Kind::kFeatures : store::Kind::kImages);
+  const std::vector<Input> inputs = list_inputs(options.inputs, *trained.config);
+  const auto slide = std::find_if(inputs.begin(), inputs.end(),
+                                  [](const Input& input) { return input.is_slide(); });
+  if (slide != inputs.end() && !options.maps.empty()) {
+    throw ConfigError(
+        fmt::format("--maps draws on pictures, and {} is a slide's tiles: leave it out",
+                    slide->source.string()));
+  }
   const auto count = static_cast<int64_t>(inputs.size());
   Progress progress("predict", world.rank() == 0 && !context.quiet);
 

@@ -35,7 +35,8 @@ void check_pictures(const Config& config, const Where& where) {
     refuse(where, "data.std",
            fmt::format("must have encoder.channels = {} numbers", config.encoder.channels));
   }
-  if (data.resize == data::Resize::kExact) {
+  // Both may be missing: tiles have their size, and only the store tells.
+  if (data.resize == data::Resize::kExact && data.height + data.width > 0) {
     for (const auto& [key, size] :
          {std::pair{"data.height", data.height}, {"data.width", data.width}}) {
       if (size == 0)
@@ -52,12 +53,12 @@ void check_pictures(const Config& config, const Where& where) {
            fmt::format("= {} must be 0 with selection.method = \"{}\", which cuts no patches",
                        data.patch_size, method.name));
   }
-  if (data.patch_size == 0) {
+  if (data.patch_size == 0 && longest > 0) {
     refuse(where, "data.patch_size",
            fmt::format("must be a whole number from 1 on with selection.method = \"{}\"",
                        method.name));
   }
-  const bool exact = data.resize == data::Resize::kExact;
+  const bool exact = data.resize == data::Resize::kExact && longest > 0;
   if (exact && (data.patch_size > data.height || data.patch_size > data.width)) {
     refuse(where, "data.patch_size",
            fmt::format("= {} is larger than the picture (data.height = {}, data.width = {})",

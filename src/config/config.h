@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ struct Config {
   checkpoint::CheckpointOptions checkpoint;
   distributed::DistributedOptions distributed;
   report::ReportOptions report;
+
+  // Of each key that a file or an override wrote, where: "data.height" -> "run.toml:4".
+  std::map<std::string, std::string> places;
 };
 
 // Reads a file, its `base` chain, then `overrides` ("table.key=value", value as TOML or a bare
@@ -47,6 +51,12 @@ Config parse(const std::string& toml, const std::string& name,
 // A configuration that came from no file a person wrote (a model's card), with overrides on top.
 // Messages name the override at fault, or all of them where keys do not go together.
 Config with_overrides(const Config& config, const std::vector<std::string>& overrides);
+
+// What only the store tells. Of kind images: throws ConfigError where a size is missing. Of kind
+// tiles, which have their size: fills in data.patch_size and data.resize = "none", switches off
+// what concerns whole pictures, and throws ConfigError for a key of that sort that was written.
+void fit_pictures(const Config& config);
+void fit_tiles(Config& config, int64_t tile_size);
 
 // The whole configuration as TOML that load() reads back to the same. `comments`: what each key
 // means, its range, and whether a resumed run may change it (`train --print-config`).

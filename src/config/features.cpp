@@ -32,20 +32,22 @@ Value idle_value(const Key& key) {
 
 }  // namespace
 
-void leave_out_pixels(Config& config, const std::map<std::string, std::string>& places) {
+void leave_idle(Config& config, const Key& key, const Value& idle, const std::string& why) {
+  if (key.get(config, 0) == idle) return;
+  const auto written = config.places.find(key.full_name());
+  if (written != config.places.end()) {
+    throw ConfigError(fmt::format("{}: {} = {} {}: leave it out", written->second, key.full_name(),
+                                  to_toml(key.get(config, 0)), why));
+  }
+  key.set(config, 0, idle);
+}
+
+void leave_out_pixels(Config& config) {
   if (!model::reads_vectors(config.encoder)) return;
   for (const Key& key : schema()) {
     if (!is_about_pixels(key)) continue;
-    const Value idle = idle_value(key);
-    if (key.get(config, 0) == idle) continue;
-    const auto written = places.find(key.full_name());
-    if (written != places.end()) {
-      throw ConfigError(fmt::format(
-          "{}: {} = {} says something of pixels, of which encoder.kind = \"features\" has none: "
-          "leave it out",
-          written->second, key.full_name(), to_toml(key.get(config, 0))));
-    }
-    key.set(config, 0, idle);
+    leave_idle(config, key, idle_value(key),
+               "says something of pixels, of which encoder.kind = \"features\" has none");
   }
 }
 

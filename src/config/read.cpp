@@ -113,7 +113,8 @@ class Assembler {
   }
 
   Config finish() {
-    leave_out_pixels(config_, places_);
+    for (const auto& [key, place] : places_) config_.places[key] = place;
+    leave_out_pixels(config_);
     check_together(config_, [this](const std::string& key) {
       const auto found = places_.find(key);
       return found == places_.end() ? name_ : found->second;

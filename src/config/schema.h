@@ -67,9 +67,13 @@ void add_distributed_keys(std::vector<Key>& keys);  // distributed, report
 void add_feature_encoder_keys(std::vector<Key>& keys);  // encoder.features
 void add_gated_attention_keys(std::vector<Key>& keys);  // aggregator.gated_attention
 
-// With encoder.kind "features": switches off the augmentation that is on by default. `places` tells
-// where keys were written. Throws ConfigError for one that was, of [augment] or about pixels.
-void leave_out_pixels(Config& config, const std::map<std::string, std::string>& places);
+// Gives a key its value `idle`, at which it does nothing. Throws ConfigError, "<place>: <key> =
+// <value> <why>: leave it out", where it was written with another.
+void leave_idle(Config& config, const Key& key, const Value& idle, const std::string& why);
+
+// With encoder.kind "features": switches off the augmentation that is on by default. Throws
+// ConfigError for a key of [augment] or about pixels that was written.
+void leave_out_pixels(Config& config);
 
 // What single keys cannot see: a patch larger than the picture, a second buffer for a method
 // without one, what is missing. `where` gives file and line of a key, or of the whole. Throws

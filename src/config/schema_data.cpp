@@ -78,7 +78,7 @@ void bind_ratio(Key& key) {
 
 void add_picture_keys(Table<Section<&Config::data>>& t) {
   t.integer("height", &DataOptions::height, kPixels, kFixed,
-            "pixels after resizing, for resize = \"exact\"");
+            "pixels after resizing, for resize = \"exact\"; tiles have their own size");
   t.integer("width", &DataOptions::width, kPixels, kFixed,
             "pixels after resizing; for \"longest\" the longest side is the larger of the two");
   t.choice<data::Resize>("resize", &DataOptions::resize,
@@ -90,7 +90,7 @@ void add_picture_keys(Table<Section<&Config::data>>& t) {
   t.real("scale", &DataOptions::scale, {.low = 0, .high = 100, .above_low = true}, kFixed,
          "factor for resize = \"scale\"");
   t.integer("patch_size", &DataOptions::patch_size, kPixels, kFixed,
-            "pixels; 0 with selection.method = \"whole\"");
+            "pixels; 0 with selection.method = \"whole\", and of tiles, which have their size");
   t.integer("patch_stride", &DataOptions::patch_stride, kPixels, kFixed, "pixels; 0: patch_size")
       .automatic = automatic(0);
   t.choice<data::Edge>(

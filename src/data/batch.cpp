@@ -5,10 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 #include <utility>
 
 #include "base/error.h"
 #include "data/device_jitter.h"
+#include "data/tile_stream.h"
 
 namespace dbps::data {
 namespace {
@@ -19,7 +22,7 @@ std::vector<int64_t> index_jitter(const HostBatch& batch, int channels) {
       std::any_of(batch.jitter.begin(), batch.jitter.end(),
                   [&](const Jitter& jitter) { return !jitter.is_identity(channels); });
   if (!changes) return {};
-  const int64_t rows = batch.pixels.size(0);
+  const int64_t rows = batch.offsets.back();
   std::vector<int64_t> index(static_cast<size_t>(rows));
   if (batch.jitter.size() == index.size()) {
     for (int64_t row = 0; row < rows; ++row) index[row] = row;
@@ -62,6 +65,14 @@ void erase_part(T* plane, const int32_t* part, int64_t width) {
 
 }  // namespace
 
+// What one gather() works on.
+struct DevicePatches::Part {
+  std::vector<int64_t> rows;   // of the batch
+  at::Tensor pixels;           // holds them, and perhaps others
+  std::vector<int64_t> slots;  // of each row, its place in `pixels`
+  std::vector<Jitter> jitter;  // a row; empty: no colour changes
+};
+
 DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
                              std::vector<double> std, at::Device device, at::ScalarType dtype,
                              int64_t device_bytes)
@@ -72,7 +83,8 @@ DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
       dtype_(dtype),
       pixels_(batch.pixels) {
   if (!holds_vectors()) {
-    const auto channels = static_cast<size_t>(batch.pixels.size(1));
+    const auto channels =
+        static_cast<size_t>(batch.tiles ? batch.tiles->reader().channels() : pixels_.size(1));
     if (mean_.size() != channels || std_.size() != channels) {
       throw ConfigError(fmt::format(
           "data.mean and data.std have {} and {} values; pictures of {} channel{} need as many",
@@ -80,50 +92,74 @@ DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
     }
     jitter_index_ = index_jitter(batch, static_cast<int>(channels));
   }
-  const auto bytes = static_cast<int64_t>(pixels_.nbytes());
-  if (!device.is_cpu() && (device_bytes == 0 || bytes <= device_bytes)) {
+  if (!pixels_.defined() || device.is_cpu()) return;
+  if (device_bytes == 0 || static_cast<int64_t>(pixels_.nbytes()) <= device_bytes) {
     pixels_ = pixels_.to(device, /*non_blocking=*/true);
   }
 }
 
+void DevicePatches::expect(const std::vector<std::vector<int64_t>>& gathers) const {
+  if (batch_.tiles) batch_.tiles->expect(gathers);
+}
+
+double DevicePatches::seconds_waited() const {
+  return batch_.tiles ? batch_.tiles->seconds_waited() : 0.0;
+}
+
 at::Tensor DevicePatches::gather(const std::vector<int64_t>& rows) const {
   if (holds_vectors()) return gather_vectors(rows);
-  if (!device_.is_cpu()) return gather_on_device(rows);
-  if (dtype_ == at::kDouble) return gather_on_host<double>(rows);
-  return gather_on_host<float>(rows).to(dtype_);
+  const Part part = part_of(rows);
+  if (!device_.is_cpu()) return gather_on_device(part);
+  if (dtype_ == at::kDouble) return gather_on_host<double>(part);
+  return gather_on_host<float>(part).to(dtype_);
+}
+
+DevicePatches::Part DevicePatches::part_of(const std::vector<int64_t>& rows) const {
+  Part part{rows, pixels_, rows, {}};
+  if (!jitter_index_.empty()) {
+    for (const int64_t row : rows) part.jitter.push_back(batch_.jitter[jitter_index_[row]]);
+  }
+  if (!batch_.tiles) return part;
+  Tiles tiles = batch_.tiles->gather(rows);
+  part.pixels = std::move(tiles.pixels);
+  std::iota(part.slots.begin(), part.slots.end(), 0);
+  if (part.jitter.empty()) return part;
+  for (size_t i = 0; i < tiles.mean_grey.size(); ++i) part.jitter[i].mean_grey = tiles.mean_grey[i];
+  return part;
 }
 
 // A patch passes through the cache once, while as tensor operations each step would pass over all.
 template <typename T>
-at::Tensor DevicePatches::gather_on_host(const std::vector<int64_t>& rows) const {
-  const auto n = static_cast<int64_t>(rows.size());
-  const int channels = static_cast<int>(pixels_.size(1));
-  const int64_t height = pixels_.size(2);
-  const int64_t width = pixels_.size(3);
+at::Tensor DevicePatches::gather_on_host(const Part& part) const {
+  const auto n = static_cast<int64_t>(part.rows.size());
+  const int channels = static_cast<int>(part.pixels.size(1));
+  const int64_t height = part.pixels.size(2);
+  const int64_t width = part.pixels.size(3);
   const int64_t plane = height * width;
   at::Tensor patches = at::empty({n, channels, height, width}, at::CppTypeToScalarType<T>::value);
   T* target = patches.data_ptr<T>();
-  const uint8_t* source = pixels_.const_data_ptr<uint8_t>();
-  const int32_t* inside = batch_.inside.const_data_ptr<int32_t>();
+  const uint8_t* source = part.pixels.const_data_ptr<uint8_t>();
+  const int32_t* inside =
+      batch_.inside.defined() ? batch_.inside.const_data_ptr<int32_t>() : nullptr;
   const int32_t* erased =
       batch_.erased.defined() ? batch_.erased.const_data_ptr<int32_t>() : nullptr;
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const uint8_t* bytes = source + rows[i] * channels * plane;
+      const uint8_t* bytes = source + part.slots[i] * channels * plane;
       std::array<T*, 3> planes = {};
       for (int c = 0; c < channels; ++c) {
         planes[c] = target + (i * channels + c) * plane;
         to_unit(bytes + c * plane, planes[c], plane);
       }
-      if (!jitter_index_.empty()) {
-        apply_jitter(jitter_of(rows[i]), planes, channels, plane);
-        for (int c = 0; c < channels; ++c) {
-          blacken_outside(planes[c], inside + 4 * rows[i], width, height);
+      if (!part.jitter.empty()) {
+        apply_jitter(part.jitter[i], planes, channels, plane);
+        for (int c = 0; c < channels && inside != nullptr; ++c) {
+          blacken_outside(planes[c], inside + 4 * part.rows[i], width, height);
         }
       }
       for (int c = 0; c < channels; ++c) {
         normalise(static_cast<T>(mean_[c]), static_cast<T>(std_[c]), planes[c], plane);
-        if (erased != nullptr) erase_part(planes[c], erased + 4 * rows[i], width);
+        if (erased != nullptr) erase_part(planes[c], erased + 4 * part.rows[i], width);
       }
     }
   });
@@ -135,25 +171,32 @@ at::Tensor DevicePatches::gather_vectors(const std::vector<int64_t>& rows) const
   return pixels_.index_select(0, index).to(device_, dtype_);
 }
 
-at::Tensor DevicePatches::gather_on_device(const std::vector<int64_t>& rows) const {
+at::Tensor DevicePatches::edges_of(const at::Tensor& edges,
+                                   const std::vector<int64_t>& rows) const {
+  return edges.index_select(0, at::tensor(rows, at::kLong)).to(device_);
+}
+
+at::Tensor DevicePatches::gather_on_device(const Part& part) const {
   const at::ScalarType compute = dtype_ == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor index = at::tensor(rows, at::kLong);
-  at::Tensor patches = pixels_.index_select(0, index.to(pixels_.device())).to(device_);
-  patches = patches.to(compute).div_(255);
+  at::Tensor patches = part.pixels;
+  if (!batch_.tiles) {
+    patches = patches.index_select(0, at::tensor(part.slots, at::kLong).to(patches.device()));
+  }
+  patches = patches.to(device_, /*non_blocking=*/true).to(compute).div_(255);
   const auto options = patches.options();
-  if (!jitter_index_.empty()) {
+  if (!part.jitter.empty()) {
     std::vector<const Jitter*> jitter;
-    for (const int64_t row : rows) jitter.push_back(&jitter_of(row));
+    for (const Jitter& one : part.jitter) jitter.push_back(&one);
     jitter_on_device(patches, jitter);
-    const at::Tensor inside = batch_.inside.index_select(0, index).to(device_);
-    patches.masked_fill_(lies_in(inside, patches).logical_not_(), 0);
+    if (batch_.inside.defined()) {
+      patches.masked_fill_(lies_in(edges_of(batch_.inside, part.rows), patches).logical_not_(), 0);
+    }
   }
   const at::Tensor mean = at::tensor(mean_, at::kDouble).to(options).view({1, -1, 1, 1});
   const at::Tensor std = at::tensor(std_, at::kDouble).to(options).view({1, -1, 1, 1});
   patches.sub_(mean).div_(std);
   if (batch_.erased.defined()) {
-    const at::Tensor erased = batch_.erased.index_select(0, index).to(device_);
-    patches.masked_fill_(lies_in(erased, patches), 0);
+    patches.masked_fill_(lies_in(edges_of(batch_.erased, part.rows), patches), 0);
   }
   return patches.to(dtype_);
 }

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,17 +12,19 @@
 
 namespace dbps::data {
 
+class TileStream;
+
 // One picture's kept patches. Ragged: bags of a batch may differ in number of patches.
 struct HostBag {
   int64_t picture = 0;  // index into Dataset::pictures()
   std::string id;
   uint64_t sample = 0;       // names its random streams, each time an epoch draws the picture
-  int64_t grid_columns = 0;  // of features: N
-  int64_t grid_rows = 0;     // of features: 1
+  int64_t grid_columns = 0;  // of tiles and features: N
+  int64_t grid_rows = 0;     // of tiles and features: 1
   int64_t source_width = 0;  // level-0 pixels; of features 0, as are a patch's sizes
   int64_t source_height = 0;
   std::vector<int64_t> index;  // row-major place in the grid of each kept patch, ascending; of
-                               // features: number in the bag
+                               // tiles and features: number in the bag
   std::vector<float> x;        // top-left corner in pixels of the source, one a kept patch
   std::vector<float> y;
   float patch_width_source = 0;  // extent of a patch in pixels of the source
@@ -33,12 +36,14 @@ struct HostBatch {
   std::vector<HostBag> bags;
   std::vector<int64_t> offsets;  // B + 1: rows of bag b are offsets[b] .. offsets[b + 1] - 1
   at::Tensor pixels;             // (P, C, h, w) uint8 on the host, pinned when the device is a GPU;
-                                 // kind = features: (P, F) float32
+                                 // kind = features: (P, F) float32; kind = tiles: undefined
+  std::shared_ptr<TileStream> tiles;  // kind = tiles: reads them when they are asked for
   at::Tensor inside;  // of pictures (P, 4) int32: x0, y0, x1, y1 of the part of each patch that
                       // lies in the picture; outside is black after the jitter
   at::Tensor erased;  // of pictures (P, 4) int32: as `inside`, the part of each patch that is 0
                       // after normalisation, all zeros: none; undefined: nothing is erased
-  std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none
+  std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none. With one a tile,
+                               // mean_grey comes with the tile
   double read_seconds = 0;     // thread time
   double decode_seconds = 0;
   int64_t bytes_read = 0;
@@ -47,8 +52,8 @@ struct HostBatch {
 
 // The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device;
 // feature vectors as they are, on the device. The batch must outlive it. On a GPU, a batch of at
-// most `device_bytes` of pixels (0: of any size) is uploaded once; of a larger one gather() uploads
-// what it is asked for. Not thread-safe.
+// most `device_bytes` of pixels (0: of any size) is uploaded once; of a larger one, and of tiles,
+// gather() uploads what it is asked for. Not thread-safe.
 class DevicePatches {
  public:
   // `mean` and `std`: one value a channel, of pixels in 0 .. 1; not used for features.
@@ -57,16 +62,21 @@ class DevicePatches {
 
   // (n, C, h, w), of features (n, F), of the batch's rows, in the order given, of `dtype`, without
   // gradient. Values of patches are those that whole-picture augmentation followed by cutting
-  // gives, to 1/255.
+  // gives, to 1/255. Of tiles: throws DataError naming the damaged one.
   at::Tensor gather(const std::vector<int64_t>& rows) const;
+  // The calls of gather() to come, in order, so that tiles are read ahead; of no effect on others.
+  void expect(const std::vector<std::vector<int64_t>>& gathers) const;
+  double seconds_waited() const;  // for tiles, in gather() so far
 
  private:
+  struct Part;
   template <typename T>
-  at::Tensor gather_on_host(const std::vector<int64_t>& rows) const;
-  at::Tensor gather_on_device(const std::vector<int64_t>& rows) const;
+  at::Tensor gather_on_host(const Part& part) const;
+  at::Tensor gather_on_device(const Part& part) const;
   at::Tensor gather_vectors(const std::vector<int64_t>& rows) const;
-  bool holds_vectors() const { return batch_.pixels.dim() == 2; }
-  const Jitter& jitter_of(int64_t row) const { return batch_.jitter[jitter_index_[row]]; }
+  Part part_of(const std::vector<int64_t>& rows) const;
+  at::Tensor edges_of(const at::Tensor& edges, const std::vector<int64_t>& rows) const;
+  bool holds_vectors() const { return pixels_.defined() && pixels_.dim() == 2; }
 
   const HostBatch& batch_;
   std::vector<double> mean_;

@@ -131,6 +131,62 @@ void describe_bag(Cut& cut) {
   bag.patch_height_source = static_cast<float>(static_cast<double>(height) * scale_y);
 }
 
+// Drawn in one order, whether used or not.
+struct Draws {
+  Draws(const LoaderOptions& options, uint64_t sample)
+      : random(static_cast<uint64_t>(options.seed), Purpose::kAugment,
+               static_cast<uint64_t>(options.epoch), sample) {
+    if (options.training) jitter = draw_jitter(random, options.augment);
+  }
+  RandomStream random;
+  Jitter jitter;  // of the whole picture
+};
+
+Cut begin_cut(HostBag bag, Size size, const LoaderOptions& options, Draws& draws) {
+  Cut cut;
+  cut.jitter_per = options.augment.jitter_per;
+  cut.bag = std::move(bag);
+  cut.resized = size;
+  if (options.training) cut.placement = draw_placement(draws.random, options, size);
+  cut.grid = make_grid(options.data, shown_size(cut.placement, size));
+  return cut;
+}
+
+// Which of the picture's n patches stay, and their jitter.
+void keep_patches(Cut& cut, int64_t n, const LoaderOptions& options, Draws& draws) {
+  cut.bag.index = choose_kept(n, cut.bag.sample, options);
+  const AugmentOptions& amounts = options.augment;
+  const bool jittered =
+      amounts.brightness > 0 || amounts.contrast > 0 || amounts.saturation > 0 || amounts.hue > 0;
+  if (!options.training || !jittered) return;
+  if (amounts.jitter_per == JitterPer::kBag) {
+    cut.jitter = {draws.jitter};
+    return;
+  }
+  // Drawn for dropped patches too: a patch's jitter does not depend on which others are kept.
+  std::vector<Jitter> all(static_cast<size_t>(n));
+  for (Jitter& one : all) one = draw_jitter(draws.random, amounts);
+  for (const int64_t index : cut.bag.index) cut.jitter.push_back(all[index]);
+}
+
+Cut plan_tiles(HostBag bag, const WholeBag& stored, const LoaderOptions& options) {
+  const int64_t tile_size = options.data.patch_size;
+  Draws draws(options, bag.sample);
+  Cut cut = begin_cut(std::move(bag), {tile_size, tile_size}, options, draws);
+  keep_patches(cut, stored.num_tiles(), options, draws);
+  cut.bag.grid_columns = stored.num_tiles();
+  cut.bag.grid_rows = 1;
+  for (const int64_t index : cut.bag.index) {
+    const store::Tile& tile = stored.tile(index);
+    cut.bag.x.push_back(static_cast<float>(tile.x));
+    cut.bag.y.push_back(static_cast<float>(tile.y));
+  }
+  cut.bag.patch_width_source =
+      static_cast<float>(static_cast<double>(tile_size) * stored.first_part().downsample);
+  cut.bag.patch_height_source = cut.bag.patch_width_source;
+  return cut;
+}
+
 // Interleaved rows to planes: one row of a patch's visible part, `stride` bytes from pixel to
 // pixel.
 template <int kChannels>
@@ -173,89 +229,81 @@ std::vector<int64_t> choose_kept(int64_t n, uint64_t sample, const LoaderOptions
 Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
              int64_t occurrence) {
   const Picture& entry = dataset.pictures()[picture];
-  const store::Bag& stored = dataset.store(entry.store).bag(entry.bag);
+  const WholeBag stored = dataset.whole_bag(picture);
   HostBag bag;
   bag.picture = picture;
   bag.id = entry.id;
   bag.sample = sample_of(entry.sample, occurrence);
-  bag.source_width = stored.width;
-  bag.source_height = stored.height;
-  return plan_cut(std::move(bag), options);
+  bag.source_width = stored.first_part().width;
+  bag.source_height = stored.first_part().height;
+  if (dataset.kind() != store::Kind::kTiles) return plan_cut(std::move(bag), options);
+  return plan_tiles(std::move(bag), stored, options);
+}
+
+Cut plan_cut(const WholeBag& slide, const LoaderOptions& options) {
+  const store::Bag& part = slide.first_part();
+  HostBag bag;
+  bag.id = part.id;
+  bag.sample = stable_hash(bag.id.data(), bag.id.size());
+  bag.source_width = part.width;
+  bag.source_height = part.height;
+  return plan_tiles(std::move(bag), slide, options);
 }
 
 Cut plan_cut(HostBag bag, const LoaderOptions& options) {
-  Cut cut;
-  cut.jitter_per = options.augment.jitter_per;
-  cut.bag = std::move(bag);
-  cut.resized = resized(options.data, {cut.bag.source_width, cut.bag.source_height});
-
-  const auto seed = static_cast<uint64_t>(options.seed);
-  const auto epoch = static_cast<uint64_t>(options.epoch);
-  RandomStream augment(seed, Purpose::kAugment, epoch, cut.bag.sample);
-  Jitter jitter;
+  const Size size = resized(options.data, {bag.source_width, bag.source_height});
+  Draws draws(options, bag.sample);
+  Cut cut = begin_cut(std::move(bag), size, options, draws);
+  keep_patches(cut, cut.grid.size(), options, draws);
   if (options.training) {
-    jitter = draw_jitter(augment, options.augment);
-    cut.placement = draw_placement(augment, options, cut.resized);
-  }
-  cut.grid = make_grid(options.data, shown_size(cut.placement, cut.resized));
-  const int64_t n = cut.grid.size();
-  cut.bag.index = choose_kept(n, cut.bag.sample, options);
-  if (options.training) {
-    RandomStream erase(seed, Purpose::kErase, epoch, cut.bag.sample);
+    RandomStream erase(static_cast<uint64_t>(options.seed), Purpose::kErase,
+                       static_cast<uint64_t>(options.epoch), cut.bag.sample);
     cut.erased = draw_erased(erase, options, shown_size(cut.placement, cut.resized), cut.grid,
                              cut.bag.index);
   }
   describe_bag(cut);
-
-  const AugmentOptions& amounts = options.augment;
-  const bool jittered =
-      amounts.brightness > 0 || amounts.contrast > 0 || amounts.saturation > 0 || amounts.hue > 0;
-  if (!options.training || !jittered) return cut;
-  if (amounts.jitter_per == JitterPer::kBag) {
-    cut.jitter = {jitter};
-    return cut;
-  }
-  // Drawn for dropped patches too: a patch's jitter does not depend on which others are kept.
-  std::vector<Jitter> all(static_cast<size_t>(n));
-  for (Jitter& one : all) one = draw_jitter(augment, amounts);
-  for (const int64_t index : cut.bag.index) cut.jitter.push_back(all[index]);
   return cut;
 }
 
-int64_t cut_patches(const image::Image& picture, const Cut& cut, uint8_t* pixels, int32_t* inside) {
-  const Placement& p = cut.placement;
+int64_t cut_patch(const image::Image& picture, const Placement& p, const Window& patch,
+                  uint8_t* pixels, int32_t* inside) {
   const int64_t channels = picture.channels;
-  const int64_t width = cut.grid.patch_width;
-  const int64_t plane = width * cut.grid.patch_height;
+  const int64_t width = patch.x1 - patch.x0;
+  const int64_t plane = width * (patch.y1 - patch.y0);
   const int64_t stride = (p.y_from_x * picture.width + p.x_from_x) * channels;
+  const Window shown = visible(p, {picture.width, picture.height}, patch);
+  const bool empty = shown.x0 >= shown.x1;
+  const int64_t count = shown.x1 - shown.x0;
+  if (count * (shown.y1 - shown.y0) < plane) {
+    std::memset(pixels, 0, static_cast<size_t>(channels * plane));
+  }
+  for (int64_t y = shown.y0; y < shown.y1; ++y) {
+    const int64_t source_x = p.origin_x + p.x_from_x * shown.x0 + p.x_from_y * y;
+    const int64_t source_y = p.origin_y + p.y_from_x * shown.x0 + p.y_from_y * y;
+    const uint8_t* source = picture.row(source_y) + source_x * channels;
+    uint8_t* target = pixels + (y - patch.y0) * width + (shown.x0 - patch.x0);
+    if (channels == 3) {
+      copy_row<3>(source, stride, target, plane, count);
+    } else {
+      copy_row<1>(source, stride, target, plane, count);
+    }
+  }
+  const int64_t corner_x = empty ? 0 : patch.x0;
+  const int64_t corner_y = empty ? 0 : patch.y0;
+  *inside++ = static_cast<int32_t>(shown.x0 - corner_x);
+  *inside++ = static_cast<int32_t>(shown.y0 - corner_y);
+  *inside++ = static_cast<int32_t>(shown.x1 - corner_x);
+  *inside++ = static_cast<int32_t>(shown.y1 - corner_y);
+  return channels * count * (shown.y1 - shown.y0);
+}
+
+int64_t cut_patches(const image::Image& picture, const Cut& cut, uint8_t* pixels, int32_t* inside) {
+  const int64_t bytes = picture.channels * cut.grid.patch_width * cut.grid.patch_height;
   int64_t copied = 0;
   for (const int64_t index : cut.bag.index) {
-    const Window patch = patch_window(cut.grid, index);
-    const Window shown = visible(p, {picture.width, picture.height}, patch);
-    const bool empty = shown.x0 >= shown.x1;
-    const int64_t count = shown.x1 - shown.x0;
-    if (count * (shown.y1 - shown.y0) < plane) {
-      std::memset(pixels, 0, static_cast<size_t>(channels * plane));
-    }
-    for (int64_t y = shown.y0; y < shown.y1; ++y) {
-      const int64_t source_x = p.origin_x + p.x_from_x * shown.x0 + p.x_from_y * y;
-      const int64_t source_y = p.origin_y + p.y_from_x * shown.x0 + p.y_from_y * y;
-      const uint8_t* source = picture.row(source_y) + source_x * channels;
-      uint8_t* target = pixels + (y - patch.y0) * width + (shown.x0 - patch.x0);
-      if (channels == 3) {
-        copy_row<3>(source, stride, target, plane, count);
-      } else {
-        copy_row<1>(source, stride, target, plane, count);
-      }
-    }
-    copied += channels * count * (shown.y1 - shown.y0);
-    const int64_t corner_x = empty ? 0 : patch.x0;
-    const int64_t corner_y = empty ? 0 : patch.y0;
-    *inside++ = static_cast<int32_t>(shown.x0 - corner_x);
-    *inside++ = static_cast<int32_t>(shown.y0 - corner_y);
-    *inside++ = static_cast<int32_t>(shown.x1 - corner_x);
-    *inside++ = static_cast<int32_t>(shown.y1 - corner_y);
-    pixels += channels * plane;
+    copied += cut_patch(picture, cut.placement, patch_window(cut.grid, index), pixels, inside);
+    pixels += bytes;
+    inside += 4;
   }
   return copied;
 }

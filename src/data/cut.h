@@ -1,5 +1,7 @@
 // What is cut out of one picture, and the cutting. Augmentation is: jitter of the colours, shift by
 // the translation with black coming in, flips, then quarter turns; the grid is laid on the result.
+// Of a slide, whose store holds its tiles, each tile is a picture of one patch: all are turned
+// alike.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +29,8 @@ struct Placement {
 // All that is known of a picture's part in a batch before its pixels are read.
 struct Cut {
   HostBag bag;
-  Size resized;
-  Grid grid;  // on the augmented picture
+  Size resized;  // of a slide: of one tile, as is the grid
+  Grid grid;     // on the augmented picture
   Placement placement;
   std::vector<Jitter> jitter;  // none, one, or one a kept patch; mean_grey still to come
   JitterPer jitter_per = JitterPer::kBag;
@@ -50,9 +52,16 @@ Cut plan_cut(const Dataset& dataset, int64_t picture, const LoaderOptions& optio
              int64_t occurrence = 0);
 // The same for a bag of which only picture, id, sample and source size are known.
 Cut plan_cut(HostBag bag, const LoaderOptions& options);
+// The same for a slide that is in no data set.
+Cut plan_cut(const WholeBag& slide, const LoaderOptions& options);
 
-// Writes the kept patches of a resized picture: `pixels` (n, C, h, w), `inside` (n, 4). Pixels from
-// outside the picture are 0. Returns the bytes copied.
+// Writes one patch of a resized picture, planes (C, h, w), and x0, y0, x1, y1 of the part of it
+// that lies in the picture to `inside`. Pixels from outside the picture are 0. Returns the bytes
+// copied.
+int64_t cut_patch(const image::Image& picture, const Placement& placement, const Window& patch,
+                  uint8_t* pixels, int32_t* inside);
+
+// The same for all kept patches: `pixels` (n, C, h, w), `inside` (n, 4).
 int64_t cut_patches(const image::Image& picture, const Cut& cut, uint8_t* pixels, int32_t* inside);
 
 // The cut's jitters with mean_grey filled in.

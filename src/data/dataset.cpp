@@ -22,8 +22,15 @@ namespace fs = std::filesystem;
 using Stores = std::vector<std::unique_ptr<store::Reader>>;
 
 std::string content_of(const store::Settings& settings) {
-  if (settings.kind != store::Kind::kFeatures) return store::kind_name(settings.kind);
-  return fmt::format("features of width {}", settings.channels);
+  switch (settings.kind) {
+    case store::Kind::kImages:
+      break;
+    case store::Kind::kTiles:
+      return fmt::format("tiles of {} pixels", settings.tile_size);
+    case store::Kind::kFeatures:
+      return fmt::format("features of width {}", settings.channels);
+  }
+  return store::kind_name(settings.kind);
 }
 
 Stores open_stores(const std::vector<std::string>& folders) {
@@ -31,16 +38,11 @@ Stores open_stores(const std::vector<std::string>& folders) {
   Stores stores;
   for (const std::string& folder : folders) {
     stores.push_back(std::make_unique<store::Reader>(folder));
-    const store::Settings& settings = stores.back()->settings();
-    if (settings.kind == store::Kind::kTiles) {
-      throw ConfigError(fmt::format(
-          "data.store = \"{}\": a store of tiles cannot be read for training yet", folder));
-    }
-    const store::Settings& first = stores.front()->settings();
-    const bool vectors = first.kind == store::Kind::kFeatures;
-    if (settings.kind != first.kind || (vectors && settings.channels != first.channels)) {
+    const std::string content = content_of(stores.back()->settings());
+    const std::string first = content_of(stores.front()->settings());
+    if (content != first) {
       throw ConfigError(fmt::format("data.store: {} holds {}, but {} holds {}", folders.front(),
-                                    content_of(first), folder, content_of(settings)));
+                                    first, folder, content));
     }
   }
   return stores;
@@ -51,6 +53,7 @@ std::vector<Picture> list_pictures(const Stores& stores) {
   std::vector<Picture> pictures;
   for (size_t s = 0; s < stores.size(); ++s) {
     for (int64_t b = 0; b < stores[s]->num_bags(); ++b) {
+      if (b > 0 && stores[s]->bag(b).id == stores[s]->bag(b - 1).id) continue;  // a later part
       Picture picture;
       picture.id = stores[s]->bag(b).id;
       picture.store = static_cast<int64_t>(s);
@@ -231,6 +234,15 @@ Dataset::Dataset(const DataOptions& options, std::vector<TaskColumn> tasks)
 
 const std::vector<int64_t>& Dataset::of_split(Split split) const {
   return of_split_[static_cast<int>(split)];
+}
+
+WholeBag Dataset::whole_bag(int64_t picture) const {
+  const Picture& entry = pictures_[picture];
+  return WholeBag(store(entry.store), entry.bag);
+}
+
+int64_t Dataset::tile_size() const {
+  return kind() == store::Kind::kTiles ? stores_.front()->settings().tile_size : 0;
 }
 
 int64_t Dataset::feature_width() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/options.h"
+#include "data/whole_bag.h"
 #include "store/reader.h"
 
 namespace dbps::data {
@@ -32,7 +33,7 @@ struct Picture {
   std::string id;
   std::string patient;  // "" when unknown
   int64_t store = 0;    // which of the stores
-  int64_t bag = 0;      // bag in that store
+  int64_t bag = 0;      // bag in that store; of a slide in several parts the first
   Split split = Split::kTrain;
   std::vector<Label> labels;  // a task
   uint64_t sample = 0;        // stable hash of the id: the name of its random streams
@@ -51,7 +52,9 @@ class Dataset {
   const std::vector<TaskColumn>& tasks() const { return tasks_; }  // classes filled in
   const store::Reader& store(int64_t index) const { return *stores_[index]; }
   store::Kind kind() const { return stores_.front()->settings().kind; }  // all stores agree
+  WholeBag whole_bag(int64_t picture) const;
   int64_t feature_width() const;    // F, of kind = features; 0 of others
+  int64_t tile_size() const;        // pixels, of kind = tiles; 0 of others
   std::string fingerprint() const;  // of the pixels of all stores
   std::string labels_hash() const;  // of labels and split as read
 

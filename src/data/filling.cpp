@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "data/grid.h"
+#include "data/tile_stream.h"
 #include "data/vectors.h"
 #include "image/codec.h"
 #include "image/resize.h"
@@ -166,6 +167,36 @@ Filling start_vectors(const Dataset& dataset, const std::vector<int64_t>& pictur
   return filling;
 }
 
+// Nothing is read of tiles yet but what their slide's jitter asks for.
+Filling start_tiles(std::vector<WholeBag> bags, std::vector<Cut> cuts,
+                    const LoaderOptions& options) {
+  Filling filling;
+  HostBatch& batch = filling.batch;
+  batch.offsets = {0};
+  for (const Cut& cut : cuts) {
+    batch.bags.push_back(cut.bag);
+    batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
+    batch.jitter.insert(batch.jitter.end(), cut.jitter.begin(), cut.jitter.end());
+  }
+  filling.failures.resize(cuts.size());
+  filling.unfinished = cuts.size();
+  batch.tiles =
+      std::make_shared<TileStream>(TileReader(std::move(bags), std::move(cuts), options), options);
+  return filling;
+}
+
+PictureCost fill_tiles(const LoaderOptions& options, Filling& filling, size_t slot,
+                       std::vector<uint8_t>& encoded) {
+  PictureCost cost;
+  HostBatch& batch = filling.batch;
+  if (batch.jitter.empty() || options.augment.jitter_per == JitterPer::kPatch) return cost;
+  const auto start = Clock::now();
+  Jitter& jitter = batch.jitter[slot];
+  jitter.mean_grey = batch.tiles->reader().mean_grey(slot, jitter, encoded);
+  cost.decode_seconds = seconds_since(start);
+  return cost;
+}
+
 PictureCost fill_vectors(const Dataset& dataset, Filling& filling, size_t slot) {
   const HostBag& bag = filling.batch.bags[slot];
   const Picture& entry = dataset.pictures()[bag.picture];
@@ -182,7 +213,7 @@ PictureCost fill_vectors(const Dataset& dataset, Filling& filling, size_t slot) 
 int64_t decoding_bytes(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
   const Picture& entry = dataset.pictures()[picture];
   const store::Reader& store = dataset.store(entry.store);
-  if (dataset.kind() == store::Kind::kFeatures) return 0;
+  if (dataset.kind() != store::Kind::kImages) return 0;
   const store::Bag& bag = store.bag(entry.bag);
   const Size after = resized(options.data, {bag.width, bag.height});
   const bool same = after.width == bag.width && after.height == bag.height;
@@ -193,6 +224,7 @@ int64_t decoding_bytes(const Dataset& dataset, int64_t picture, const LoaderOpti
 int64_t batch_bytes(const Dataset& dataset, const std::vector<int64_t>& pictures,
                     const LoaderOptions& options) {
   int64_t bytes = 0;
+  if (dataset.kind() == store::Kind::kTiles) return bytes;  // TileStream bounds its own
   for (const int64_t picture : pictures) {
     bytes += count_patches(dataset, picture, options).bytes;
   }
@@ -205,8 +237,13 @@ Filling start_batch(const Dataset& dataset, const std::vector<int64_t>& pictures
     return start_vectors(dataset, pictures, occurrences, options);
   }
   std::vector<Cut> cuts;
+  std::vector<WholeBag> bags;
   for (size_t i = 0; i < pictures.size(); ++i) {
     cuts.push_back(plan_cut(dataset, pictures[i], options, occurrences[i]));
+    bags.push_back(dataset.whole_bag(pictures[i]));
+  }
+  if (dataset.kind() == store::Kind::kTiles) {
+    return start_tiles(std::move(bags), std::move(cuts), options);
   }
   return start_batch(std::move(cuts), options);
 }
@@ -214,6 +251,7 @@ Filling start_batch(const Dataset& dataset, const std::vector<int64_t>& pictures
 PictureCost fill_picture(const Dataset& dataset, const LoaderOptions& options, Filling& filling,
                          size_t slot, std::vector<uint8_t>& encoded) {
   if (dataset.kind() == store::Kind::kFeatures) return fill_vectors(dataset, filling, slot);
+  if (dataset.kind() == store::Kind::kTiles) return fill_tiles(options, filling, slot, encoded);
   PictureCost cost;
   const image::Image picture = read_picture(dataset, filling.cuts[slot], options, encoded, cost);
   cost.bytes_copied = place_picture(picture, options, filling, slot);
@@ -237,16 +275,29 @@ HostBatch cut_encoded(std::span<const uint8_t> bytes, const std::string& name,
   return cut_resized(picture, source, id, options);
 }
 
+HostBatch tile_batch(const store::Reader& store, int64_t bag, LoaderOptions options) {
+  options.training = false;
+  const WholeBag stored(store, bag);
+  Cut cut = plan_cut(stored, options);
+  return std::move(start_tiles({stored}, {std::move(cut)}, options).batch);
+}
+
 PatchCount count_patches(const Dataset& dataset, int64_t picture, const LoaderOptions& options) {
-  const Picture& entry = dataset.pictures()[picture];
-  const store::Bag& bag = dataset.store(entry.store).bag(entry.bag);
   const auto kept = [&](int64_t n) {
     return options.training ? kept_patches(options.drop.ratio, n, options.salient) : n;
   };
+  const WholeBag stored = dataset.whole_bag(picture);
   if (dataset.kind() == store::Kind::kFeatures) {
-    const int64_t vector_bytes = dataset.feature_width() * static_cast<int64_t>(sizeof(float));
-    return {bag.tile_count, kept(bag.tile_count), false, kept(bag.tile_count) * vector_bytes};
+    const int64_t n = stored.num_tiles();
+    return {n, kept(n), false,
+            kept(n) * dataset.feature_width() * static_cast<int64_t>(sizeof(float))};
   }
+  if (dataset.kind() == store::Kind::kTiles) {
+    const int64_t n = stored.num_tiles();
+    return {n, kept(n), false,
+            kept(n) * dataset.tile_size() * dataset.tile_size() * options.channels};
+  }
+  const store::Bag& bag = stored.first_part();
   const Size size = resized(options.data, {bag.width, bag.height});
   const Grid grid = make_grid(options.data, size);
   const int64_t n = grid.size();

@@ -1,6 +1,6 @@
 // A batch on its way from the store into a HostBatch: what the threads of Loader do to each
 // picture. Pictures are decoded and cut; feature vectors are read into the batch as they lie in the
-// store.
+// store; of tiles the batch only knows which they are, and reads them in the course of the scan.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace dbps::data {
 
 struct Filling {
   HostBatch batch;
-  std::vector<Cut> cuts;                     // a picture; none of features
+  std::vector<Cut> cuts;                     // a picture; none of tiles and features
   std::vector<std::exception_ptr> failures;  // a picture
   size_t unfinished = 0;
   int64_t bytes = 0;

@@ -49,11 +49,14 @@ HostBatch cut_picture(const image::Image& picture, const std::string& id, Loader
 HostBatch cut_encoded(std::span<const uint8_t> bytes, const std::string& name,
                       const std::string& id, LoaderOptions options);
 
+// A whole slide of a store of tiles as evaluation sees it, by its first part. Borrows the store.
+HostBatch tile_batch(const store::Reader& store, int64_t bag, LoaderOptions options);
+
 // Hands out the batches of `batches` (each a list of pictures()-indices, possibly empty) in order.
 // What a batch holds depends on seed, epoch, picture and occurrence alone, never on threads or
 // prefetch. At most data.prefetch_batches (at least one) are ahead of next(). next() may be called
 // from one thread. Destroying it ends its threads once they are done with their pictures. The
-// dataset must outlive it.
+// dataset must outlive it, and batches of tiles.
 class Loader {
  public:
   // `occurrences`: as of StepPlan, a picture of `batches`; empty: all 0.

@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "data/cut.h"
+#include "data/whole_bag.h"
 
 namespace dbps::data {
 namespace {
@@ -25,16 +26,35 @@ HostBag empty_bag(const std::string& id, int64_t n) {
 
 HostBag plan_vectors(const store::Reader& store, int64_t bag_index, const LoaderOptions& options,
                      int64_t occurrence) {
-  const store::Bag& stored = store.bag(bag_index);
-  HostBag bag = empty_bag(stored.id, stored.tile_count);
+  const WholeBag stored(store, bag_index);
+  HostBag bag = empty_bag(stored.first_part().id, stored.num_tiles());
   bag.sample = sample_of(bag.sample, occurrence);
-  bag.index = choose_kept(stored.tile_count, bag.sample, options);
+  bag.index = choose_kept(stored.num_tiles(), bag.sample, options);
   for (const int64_t index : bag.index) {
-    const store::Tile& tile = store.tile(bag_index, index);
+    const store::Tile& tile = stored.tile(index);
     bag.x.push_back(static_cast<float>(tile.x));
     bag.y.push_back(static_cast<float>(tile.y));
   }
   return bag;
+}
+
+// The vectors of numbers `rows` of one part, as float32.
+void read_part(const store::Reader& store, int64_t part, std::span<const int64_t> rows,
+               float* out) {
+  const auto bytes = store::vector_bytes(store.settings());
+  const int64_t width = store.settings().channels;
+  if (store.settings().pixel_type == "float32") {
+    store.read_vectors(part, rows, reinterpret_cast<uint8_t*>(out));
+    return;
+  }
+  std::vector<uint8_t> halves(std::min(kPieceRows, rows.size()) * bytes);
+  for (size_t first = 0; first < rows.size(); first += kPieceRows) {
+    const size_t count = std::min(kPieceRows, rows.size() - first);
+    store.read_vectors(part, rows.subspan(first, count), halves.data());
+    const std::vector<int64_t> shape = {static_cast<int64_t>(count), width};
+    at::from_blob(out + static_cast<int64_t>(first) * width, shape, at::kFloat)
+        .copy_(at::from_blob(halves.data(), shape, at::kHalf));
+  }
 }
 
 }  // namespace
@@ -60,23 +80,22 @@ HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_m
 }
 
 int64_t read_vectors(const store::Reader& store, int64_t bag, HostBatch& batch, int64_t slot) {
-  const std::span<const int64_t> rows = batch.bags[slot].index;
-  const int64_t width = batch.pixels.size(1);
-  const auto bytes = store::vector_bytes(store.settings());
-  float* out = batch.pixels.data_ptr<float>() + batch.offsets[slot] * width;
-  if (store.settings().pixel_type == "float32") {
-    store.read_vectors(bag, rows, reinterpret_cast<uint8_t*>(out));
-  } else {
-    std::vector<uint8_t> halves(std::min(kPieceRows, rows.size()) * bytes);
-    for (size_t first = 0; first < rows.size(); first += kPieceRows) {
-      const size_t count = std::min(kPieceRows, rows.size() - first);
-      store.read_vectors(bag, rows.subspan(first, count), halves.data());
-      const std::vector<int64_t> shape = {static_cast<int64_t>(count), width};
-      at::from_blob(out + static_cast<int64_t>(first) * width, shape, at::kFloat)
-          .copy_(at::from_blob(halves.data(), shape, at::kHalf));
+  const std::vector<int64_t>& kept = batch.bags[slot].index;
+  float* out = batch.pixels.data_ptr<float>() + batch.offsets[slot] * batch.pixels.size(1);
+  const WholeBag whole(store, bag);
+  std::vector<int64_t> rows;  // of one part, counted in it
+  for (size_t first = 0; first < kept.size(); first += rows.size()) {
+    const int64_t part = whole.place(kept[first]).bag;
+    rows.clear();
+    for (size_t i = first; i < kept.size(); ++i) {
+      const store::TilePlace at = whole.place(kept[i]);
+      if (at.bag != part) break;
+      rows.push_back(at.tile);
     }
+    read_part(store, part, rows, out);
+    out += static_cast<int64_t>(rows.size()) * batch.pixels.size(1);
   }
-  return static_cast<int64_t>(rows.size() * bytes);
+  return static_cast<int64_t>(kept.size() * store::vector_bytes(store.settings()));
 }
 
 HostBatch vector_batch(const store::Reader& store, int64_t bag) {

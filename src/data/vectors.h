@@ -20,11 +20,12 @@ HostBag plan_vectors(const Dataset& dataset, int64_t picture, const LoaderOption
 // Room for the kept vectors of `bags`.
 HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_memory);
 
-// Reads the kept vectors of the batch's bag `slot`, and no others, into their rows. Any thread.
-// Returns the bytes read. Throws DataError for a damaged vector.
+// Reads the kept vectors of the batch's bag `slot`, and no others, into their rows; `bag` is its
+// first part in the store. Any thread. Returns the bytes read. Throws DataError for a damaged
+// vector.
 int64_t read_vectors(const store::Reader& store, int64_t bag, HostBatch& batch, int64_t slot);
 
-// A whole bag of a store as evaluation sees it.
+// A whole bag of a store as evaluation sees it, by its first part.
 HostBatch vector_batch(const store::Reader& store, int64_t bag);
 // The same for float32 vectors that are in no store.
 HostBatch vector_batch(const std::string& id, const store::Vectors& vectors, int64_t width);

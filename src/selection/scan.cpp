@@ -79,17 +79,26 @@ std::vector<Walk> open_walks(const Bags& bags, const Request& request, Ranking r
   return walks;
 }
 
-int64_t step_size(const Walk& walk, const Request& request) {
-  return std::min(walk.seen == 0 ? request.salient : request.scan_patches, walk.size() - walk.seen);
+// Of a bag of n patches, how many come after the first `seen`.
+int64_t step_size(int64_t n, int64_t seen, const Request& request) {
+  return std::min(seen == 0 ? request.salient : request.scan_patches, n - seen);
 }
 
-std::vector<int64_t> rows_of_step(const std::vector<Walk>& walks, const Request& request) {
-  std::vector<int64_t> rows;
+// The rows of each step.
+std::vector<std::vector<int64_t>> plan_steps(const std::vector<Walk>& walks,
+                                             const Request& request) {
+  std::vector<std::vector<int64_t>> steps;
   for (const Walk& walk : walks) {
-    const auto first = walk.rows.begin() + walk.seen;
-    rows.insert(rows.end(), first, first + step_size(walk, request));
+    int64_t seen = 0;
+    for (size_t step = 0; seen < walk.size(); ++step) {
+      if (steps.size() == step) steps.emplace_back();
+      const int64_t count = step_size(walk.size(), seen, request);
+      const auto first = walk.rows.begin() + seen;
+      steps[step].insert(steps[step].end(), first, first + count);
+      seen += count;
+    }
   }
-  return rows;
+  return steps;
 }
 
 // (n, heads) double on the host, whatever the scorer computes in.
@@ -108,7 +117,7 @@ void take_in(std::vector<Walk>& walks, const at::Tensor& logits, const Request& 
   const int64_t heads = logits.size(1);
   const double* next = logits.const_data_ptr<double>();
   for (Walk& walk : walks) {
-    const int64_t n = step_size(walk, request);
+    const int64_t n = step_size(walk.size(), walk.seen, request);
     if (n == 0) continue;
     walk.bag.heads = heads;
     walk.bag.logits.insert(walk.bag.logits.end(), next, next + n * heads);
@@ -169,16 +178,17 @@ Selection scan(const Bags& bags, const Scorer& scorer, const Request& request, R
   const bool decides_at_close = !walks.empty() && walks.front().buffers->decides_at_close();
   KeptEmbeddings kept(bags.offsets.back(), decides_at_close);
 
-  std::vector<int64_t> rows = rows_of_step(walks, request);
-  while (!rows.empty()) {
+  const std::vector<std::vector<int64_t>> steps = plan_steps(walks, request);
+  if (bags.expect) bags.expect(steps);
+  for (size_t step = 0; step < steps.size(); ++step) {
+    const std::vector<int64_t>& rows = steps[step];
     const at::Tensor embeddings = scorer.embed(bags.gather(rows)).detach();
     take_in(walks, host_logits(bags, scorer, embeddings, rows), request);
     if (request.sub_salient > 0) {
       kept.add(embeddings, rows);
       if (!decides_at_close) kept.retain(rows_in_buffers(walks));
     }
-    rows = rows_of_step(walks, request);
-    if (!rows.empty() && request.between_steps) request.between_steps();
+    if (step + 1 < steps.size() && request.between_steps) request.between_steps();
   }
   return close(walks, kept);
 }

@@ -23,6 +23,8 @@ struct Bags {
   std::vector<uint64_t> sample;  // of each bag: names its random streams
   // Rows -> patches as the encoder wants them.
   std::function<at::Tensor(const std::vector<int64_t>& rows)> gather;
+  // Told by a scan which calls of gather() will follow, in order; may be empty.
+  std::function<void(const std::vector<std::vector<int64_t>>& gathers)> expect;
 };
 
 // The scan's view of the model.

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "store/manifest.h"
 #include "store/shard.h"
+#include "store/tile_runs.h"
 
 namespace dbps::store {
 
@@ -164,6 +165,35 @@ void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint
                                   shard.path.string(), row, place.bag->id, advice(state_->folder)));
     }
     first += count;
+  }
+}
+
+void Reader::read_tiles(std::span<const TilePlace> tiles, std::vector<uint8_t>& buffer,
+                        const std::function<void(size_t, std::span<const uint8_t>)>& visit) const {
+  std::vector<Tile> of_shard;
+  for (size_t first = 0; first < tiles.size(); first += of_shard.size()) {
+    const OpenShard& shard = *state_->place(tiles[first].bag).shard;
+    of_shard.clear();
+    for (size_t i = first; i < tiles.size() && state_->place(tiles[i].bag).shard == &shard; ++i) {
+      of_shard.push_back(tile(tiles[i].bag, tiles[i].tile));
+    }
+    size_t next = first;
+    for_each_run(shard.file.get(), shard.content.blob_offset, of_shard, shard.path, buffer,
+                 [&](const TileRun& run) {
+                   const int64_t altered = first_altered(run);
+                   if (altered >= 0) {
+                     const TilePlace& bad = tiles[next + static_cast<size_t>(altered)];
+                     throw DataError(fmt::format(
+                         "{}: tile {} of the bag '{}' is damaged (checksum): {}",
+                         shard.path.string(), bad.tile, bag(bad.bag).id, advice(state_->folder)));
+                   }
+                   const uint8_t* bytes = run.bytes.data();
+                   for (const Tile& one : run.tiles) {
+                     visit(next++, {bytes, one.bytes});
+                     bytes += one.bytes;
+                   }
+                   return true;
+                 });
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,6 +11,12 @@
 #include "store/format.h"
 
 namespace dbps::store {
+
+// A tile of a store: its number within its bag.
+struct TilePlace {
+  int64_t bag = 0;
+  int64_t tile = 0;
+};
 
 // Opens read-only, with HDF5's file locking off (network file systems). Immutable after opening;
 // any number of threads may read. One reader a store a process.
@@ -39,6 +46,12 @@ class Reader {
   // memory that read() fills with zeros first.
   void read_into(std::span<uint8_t> out, int64_t bag_index, int64_t tile = 0) const;
   const Tile& tile(int64_t bag_index, int64_t tile = 0) const;
+  // Many tiles, of any bags, in the order given: those that lie end to end come in one pread, and
+  // no byte of another tile is read. `visit` gets each one's place in `tiles` and its encoded
+  // bytes, borrowed until it returns. `buffer` is the caller's, to be reused. Thread-safe; errors
+  // as of read().
+  void read_tiles(std::span<const TilePlace> tiles, std::vector<uint8_t>& buffer,
+                  const std::function<void(size_t, std::span<const uint8_t>)>& visit) const;
   // kind = features: the vectors of numbers `rows` (ascending), end to end, into `out` of
   // rows.size() x vector_bytes(settings()). No byte of another vector is read; otherwise as read().
   void read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint8_t* out) const;

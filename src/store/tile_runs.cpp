@@ -1,7 +1,5 @@
 #include "store/tile_runs.h"
 
-#include <vector>
-
 #include "base/crc32c.h"
 #include "base/files.h"
 
@@ -14,9 +12,8 @@ constexpr uint64_t kRunBytes = 4 << 20;
 }  // namespace
 
 void for_each_run(int fd, uint64_t base, std::span<const Tile> tiles,
-                  const std::filesystem::path& path,
+                  const std::filesystem::path& path, std::vector<uint8_t>& buffer,
                   const std::function<bool(const TileRun&)>& visit) {
-  std::vector<uint8_t> buffer;
   for (size_t first = 0; first < tiles.size();) {
     const uint64_t start = tiles[first].offset;
     uint64_t end = start + tiles[first].bytes;
@@ -25,11 +22,19 @@ void for_each_run(int fd, uint64_t base, std::span<const Tile> tiles,
       if (end + tiles[last].bytes - start > kRunBytes) break;
       end += tiles[last].bytes;
     }
-    buffer.resize(end - start);
-    pread_exactly(fd, buffer.data(), buffer.size(), base + start, path);
-    if (!visit({tiles.subspan(first, last - first), buffer})) return;
+    if (buffer.size() < end - start) buffer.resize(end - start);
+    const std::span<uint8_t> bytes(buffer.data(), end - start);
+    pread_exactly(fd, bytes.data(), bytes.size(), base + start, path);
+    if (!visit({tiles.subspan(first, last - first), bytes})) return;
     first = last;
   }
+}
+
+void for_each_run(int fd, uint64_t base, std::span<const Tile> tiles,
+                  const std::filesystem::path& path,
+                  const std::function<bool(const TileRun&)>& visit) {
+  std::vector<uint8_t> buffer;
+  for_each_run(fd, base, tiles, path, buffer, visit);
 }
 
 int64_t first_altered(const TileRun& run) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "store/format.h"
 
@@ -16,7 +17,12 @@ struct TileRun {
 };
 
 // Calls visit for all of `tiles` in order, some megabytes at a time; it returns whether to go on.
-// Offsets count from `base` in the file. Throws DataError naming `path`.
+// Offsets count from `base` in the file. `buffer` is the caller's, to be reused; it only grows.
+// Throws DataError naming `path`.
+void for_each_run(int fd, uint64_t base, std::span<const Tile> tiles,
+                  const std::filesystem::path& path, std::vector<uint8_t>& buffer,
+                  const std::function<bool(const TileRun&)>& visit);
+// The same with memory of its own.
 void for_each_run(int fd, uint64_t base, std::span<const Tile> tiles,
                   const std::filesystem::path& path,
                   const std::function<bool(const TileRun&)>& visit);

@@ -59,6 +59,7 @@ selection::Selection Pass::select(const data::HostBatch& batch, const data::Devi
   bags.place = places(batch);
   for (const data::HostBag& bag : batch.bags) bags.sample.push_back(bag.sample);
   bags.gather = [&](const std::vector<int64_t>& rows) { return patches.gather(rows); };
+  bags.expect = [&](const std::vector<std::vector<int64_t>>& gathers) { patches.expect(gathers); };
 
   selection::Scorer scorer;
   scorer.embed = [&](const at::Tensor& input) { return scan_encoder_->embed(input); };

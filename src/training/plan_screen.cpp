@@ -119,10 +119,16 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   log::info("selection  {}", selection_text(config.selection));
   log::info("model      {} -> {} -> {}", config.encoder.kind, config.aggregator.kind,
             counted(static_cast<int64_t>(config.tasks.size()), "task"));
-  log::info("memory     {} of {} a micro-batch; up to {} of {} in flight on the host",
-            format_bytes(bytes_of_batch), vectors ? "vectors" : "pixels",
-            format_bytes(static_cast<double>(config.data.host_bytes)),
-            vectors ? "vectors" : "pictures");
+  if (dataset.kind() == store::Kind::kTiles) {
+    log::info(
+        "memory     tiles come a scan step at a time; {} of pixels a micro-batch pass through",
+        format_bytes(bytes_of_batch));
+  } else {
+    log::info("memory     {} of {} a micro-batch; up to {} of {} in flight on the host",
+              format_bytes(bytes_of_batch), vectors ? "vectors" : "pixels",
+              format_bytes(static_cast<double>(config.data.host_bytes)),
+              vectors ? "vectors" : "pictures");
+  }
   log::info("steps      {} x {} = {}", counted(config.training.epochs, "epoch"),
             schedule.steps_per_epoch, schedule.total_steps);
   warn_of_patches(config, patches);

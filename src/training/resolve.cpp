@@ -148,7 +148,14 @@ void match_store(config::Config& config, const data::Dataset& dataset) {
         vectors ? "set encoder.kind = \"features\", or give a store of images"
                 : "give a store made by `dbps ingest --kind features`"));
   }
-  if (!vectors) return;
+  switch (dataset.kind()) {
+    case store::Kind::kImages:
+      return config::fit_pictures(config);
+    case store::Kind::kTiles:
+      return config::fit_tiles(config, dataset.tile_size());
+    case store::Kind::kFeatures:
+      break;
+  }
   int64_t& width = config.encoder.width_in;
   if (width == 0) width = dataset.feature_width();
   if (width != dataset.feature_width()) {

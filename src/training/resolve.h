@@ -27,8 +27,9 @@ void set_numerics(const distributed::DistributedOptions& options);
 // than ranks, or more than pictures in a batch.
 void resolve_micro_batches(config::Config& config, const distributed::World& world);
 
-// Whether the stores hold what the encoder reads: pictures, or feature vectors, whose width
-// encoder.features.width_in = 0 takes over. Throws ConfigError.
+// Whether the stores hold what the encoder reads: pictures or tiles, whose size data.patch_size = 0
+// takes over, or feature vectors, whose width encoder.features.width_in = 0 does. Throws
+// ConfigError.
 void match_store(config::Config& config, const data::Dataset& dataset);
 
 // Fills in what depends on the data: width of vectors, class names, patch stride, M', tokens, and

@@ -140,12 +140,16 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
   result.phases["read"] += reading.seconds();
 
   watchdog_.phase("scan");
+  const double waited = patches.seconds_waited();
   const Stopwatch scanning;
   const selection::Selection selection = pass_.select(
       batch, patches, training_request(config_, place.epoch, place.exploration, [this] {
         stop_or_go_on(watchdog_);
       }));
-  result.phases["scan"] += scanning.seconds();
+  const double waiting = patches.seconds_waited() - waited;
+  result.phases["scan"] += scanning.seconds() - waiting;
+  result.phases["read"] += waiting;
+  result.read_wait += waiting;
 
   watchdog_.phase("forward");
   const Stopwatch forwarding;

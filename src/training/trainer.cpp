@@ -363,7 +363,7 @@ void Trainer::stop() {
 void Trainer::draw_maps(const Evaluation& evaluation, int64_t epoch) const {
   const config::Config& config = session_.config;
   if (session_.world.rank() != 0 || config.report.maps_per_epoch == 0) return;
-  if (model::reads_vectors(config.encoder) || session_.folder.vanished()) return;
+  if (session_.dataset.kind() != store::Kind::kImages || session_.folder.vanished()) return;
   session_.watchdog.phase("maps");
   const auto count = std::min<size_t>(evaluation.predictions.size(),
                                       static_cast<size_t>(config.report.maps_per_epoch));

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <numeric>
@@ -121,6 +123,42 @@ TEST_F(Plan, UnevenSharesAreNearlyEqual) {
     const auto [least, most] = std::minmax_element(loads.begin(), loads.end());
     EXPECT_LT(static_cast<double>(*most), 1.25 * static_cast<double>(*least));
   }
+}
+
+// Slides of 1,000 to 100,000 tiles, log-uniform, over 4 ranks. What remains at 8 and 4 slides is
+// the largest slide, which no cut between slides divides: see distributed.patch_group.
+TEST_F(Plan, SlidesOfAnySizeLeaveRanksLittleIdle) {
+  constexpr int kRanks = 4;
+  RandomStream random(2, Purpose::kDemo);
+  const auto idle = [&](int64_t batch, int64_t shares) {
+    double sum = 0;
+    int64_t num_steps = 0;
+    for (int64_t epoch = 0; epoch < 200; ++epoch) {
+      std::vector<int64_t> patches(kPictures);
+      for (int64_t& n : patches) {
+        n = std::llround(std::exp(random.uniform(std::log(1000.0), std::log(100000.0))));
+      }
+      for (const StepPlan& step :
+           plan_epoch(*dataset_, first(kPictures), patches, {7, batch, shares}, epoch)) {
+        if (static_cast<int64_t>(flat({step}).size()) < batch) continue;
+        std::vector<double> loads;
+        for (const auto& share : step.micro_batches) {
+          double load = 0;
+          for (const int64_t picture : share) load += static_cast<double>(patches[picture]);
+          loads.push_back(load);
+        }
+        const double most = *std::max_element(loads.begin(), loads.end());
+        const double mean = std::accumulate(loads.begin(), loads.end(), 0.0) / kRanks;
+        sum += (most - mean) / most;
+        ++num_steps;
+      }
+    }
+    EXPECT_GE(num_steps, 400);
+    return sum / static_cast<double>(num_steps);
+  };
+  EXPECT_LT(idle(16, kRanks), 0.10);
+  EXPECT_NEAR(idle(8, kRanks), 0.33, 0.03);
+  EXPECT_NEAR(idle(4, kRanks), 0.54, 0.03);
 }
 
 TEST_F(Plan, BalancedSamplingDrawsClassesEqually) {
