@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -38,6 +39,13 @@ void export_slides(const Options& options, const Context& context) {
       line.update(fmt::format("{} of {}", done, counted(total, "slide")),
                   static_cast<double>(done) / static_cast<double>(total));
     });
+  }
+  if (context.json) {
+    fmt::print("{}\n", nlohmann::json{{"folder", written.folder.string()},
+                                      {"slides", written.slides},
+                                      {"patches", written.patches}}
+                           .dump());
+    return;
   }
   fmt::print("{}: {} of {}\n", written.folder.string(), counted(written.slides, "slide"),
              counted(written.patches, "patch", "patches"));

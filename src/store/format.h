@@ -39,7 +39,7 @@ struct Settings {
   int channels = 3;                  // kind = features: D, the width of a vector
   std::string pixel_type = "uint8";  // kind = features: "float16" or "float32"
   int64_t longest = 0;    // side that larger pictures were shrunk to at ingest; 0: none were
-  int64_t tile_size = 0;  // kind = tiles
+  int64_t tile_size = 0;  // kind = tiles; of features, pixels of the patches, 0: unknown
   double mpp = 0.0;       // microns per pixel that tiles were brought to; 0: each bag has its own
   TileSettings tiles;     // kind = tiles
 

@@ -119,6 +119,13 @@ class Clam(Files):
         self.assertEqual(slides["s"][0]["features"].dtype, numpy.float32)
         self.assertTrue(numpy.array_equal(slides["s"][0]["features"], halves.astype(numpy.float32)))
 
+    def test_what_was_written_as_json(self):
+        self.make()
+        self.ingest()
+        told = run("export", self.work / "out", self.work / "x", "--layout", "clam", "--json")
+        self.assertEqual(json.loads(told.out), {"folder": str(self.work / "x" / "h5_files"),
+                                                "slides": 3, "patches": 18})
+
     def test_what_cannot_be_written(self):
         self.make()
         self.ingest()
