@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/half.h"
+#include "store/hdf5_attribute.h"
 #include "store/hdf5_handle.h"
 
 namespace dbps::store {
@@ -187,16 +188,6 @@ class SlideFile {
       write_number(coords, "target_magnification", magnification / bag_.downsample);
     }
     write_text(coords, "savetodir", path_.parent_path().string());
-  }
-
-  static void write_attribute(hid_t object, const char* name, hid_t type, hid_t memory,
-                              hsize_t count, const void* value) {
-    const Handle space(count == 1 ? DBPS_HDF5(H5Screate(H5S_SCALAR))
-                                  : DBPS_HDF5(H5Screate_simple(1, &count, nullptr)),
-                       H5Sclose);
-    const Handle attribute(
-        DBPS_HDF5(H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT)), H5Aclose);
-    DBPS_HDF5(H5Awrite(attribute, memory, value));
   }
 
   static void write_integer(hid_t object, const char* name, int64_t value) {
