@@ -4,6 +4,7 @@
 #include <hdf5.h>
 #define OMPI_SKIP_MPICXX 1
 #include <mpi.h>
+#include <openslide/openslide.h>
 #include <sys/resource.h>
 #include <torch/version.h>
 #include <unistd.h>
@@ -97,6 +98,8 @@ Finding hdf5() {
   return {"hdf5", fmt::format("{}.{}.{}", major, minor, release), ""};
 }
 
+Finding slides() { return {"openslide", openslide_get_version(), ""}; }
+
 Finding memory() {
   const double total = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   // A container may have less than the machine.
@@ -122,6 +125,7 @@ std::vector<Finding> examine() {
   findings.push_back(nccl());
   findings.push_back(mpi());
   findings.push_back(hdf5());
+  findings.push_back(slides());
   findings.push_back({"cores", std::to_string(available_cores()), ""});
   findings.push_back(memory());
   findings.push_back(open_files());

@@ -93,9 +93,10 @@ void take_options(Arguments& arguments, const distributed::World* world) {
 }
 
 void add_file(ingest::SourceList& sources, const std::string& file, const std::string& thing,
-              CsvTable (*read)(const fs::path&)) {
+              CsvTable (*read)(const fs::path&), bool speaks) {
   if (file.empty()) return;
   const ingest::Unmatched unmatched = ingest::add_columns(sources, read(file));
+  if (!speaks) return;
   const auto warn = [&](const std::vector<std::string>& ids, const std::string& what) {
     if (!ids.empty()) log::warning("{}: {}: {}", file, what, join_words(ids));
   };
@@ -141,7 +142,7 @@ void print(const ingest::Summary& summary, const std::string& store, const std::
   for (size_t i = 0; i < std::min(kShown, summary.failed.size()); ++i) {
     log::warning("left out: {}", summary.failed[i].reason);
   }
-  fmt::print("{}: {}, {} read, {} stored, in {} ({:.0f} {}s/s)\n", store,
+  fmt::print("{}: {}, {} read, {} stored, in {} ({:.3g} {}s/s)\n", store,
              counted(summary.kept, "new " + thing),
              format_bytes(static_cast<double>(summary.source_bytes)),
              format_bytes(static_cast<double>(summary.stored_bytes)),
@@ -207,17 +208,20 @@ void tell(const ingest::Summary& summary, const ingest::SourceList& sources,
 void run(Arguments& arguments, const Context& context) {
   take_options(arguments, context.world);
   const std::string thing = thing_of(arguments.options.kind);
+  // All ranks see the same.
+  const bool speaks = context.world == nullptr || context.world->rank() == 0;
   if (arguments.resume && !fs::exists(arguments.store)) {
     throw ConfigError(fmt::format("--resume: there is no {} to go on with", arguments.store));
   }
   refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  add_file(sources, arguments.labels, thing, read_csv);
-  add_file(sources, arguments.split, thing, read_split_csv);
+  add_file(sources, arguments.labels, thing, read_csv, speaks);
+  add_file(sources, arguments.split, thing, read_split_csv, speaks);
   const auto count = static_cast<int64_t>(sources.pictures.size());
   log::info("{} in {}", counted(count, thing), arguments.source);
-  if (!sources.passed_over.empty()) {
-    log::warning("passed over, as of a format that is not read: {}",
+  if (speaks && !sources.passed_over.empty()) {
+    log::warning("passed over, as of a format that is not read{}: {}",
+                 arguments.options.kind == store::Kind::kTiles ? ", or pictures beside slides" : "",
                  ingest::passed_over_text(sources.passed_over));
   }
   const auto summary = share_work(sources, arguments, context, thing);

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -12,6 +13,8 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "image/codec.h"
+#include "image/resize.h"
+#include "image/tile.h"
 #include "ingest/labels.h"
 #include "launcher/verbs/verbs.h"
 #include "store/reader.h"
@@ -25,7 +28,7 @@ using nlohmann::json;
 constexpr const char* kHelp = R"(Says what is in a store: bags, sizes, codec, classes and splits.
 
 With --bag ID it tells of one bag: its size, where it came from, its labels; --picture FILE also writes
-it, upright, as PNG or JPEG.
+it, upright, as PNG or JPEG; of a slide the tiles that were kept, made small.
 
 Examples:
   dbps inspect store/
@@ -64,6 +67,10 @@ json spread(std::vector<int64_t> values) {
   return {{"min", values.front()}, {"median", values[values.size() / 2]}, {"max", values.back()}};
 }
 
+bool holds_tiles(const store::Reader& reader) {
+  return reader.settings().kind == store::Kind::kTiles;
+}
+
 bool holds_vectors(const store::Reader& reader) {
   return reader.settings().kind == store::Kind::kFeatures;
 }
@@ -99,6 +106,12 @@ json describe_store(const store::Reader& reader) {
     result["width"] = spread(widths);
     result["height"] = spread(heights);
   }
+  if (holds_tiles(reader)) {
+    result["tiles_a_bag"] = spread(counts);
+    result["tile_size"] = settings.tile_size;
+    result["overlap"] = settings.tiles.overlap;
+    result["mpp"] = settings.mpp;
+  }
   if (settings.codec == store::Codec::kJpeg) result["quality"] = settings.quality;
   if (settings.longest > 0) result["longest"] = settings.longest;
   return result;
@@ -120,6 +133,14 @@ void print_content(const json& store) {
   fmt::print("{}: {} of {}, {} in {}, codec {}\n", name,
              counted(store["bags"].get<int64_t>(), "bag"), store["kind"].get<std::string>(), bytes,
              counted(store["shards"].get<int64_t>(), "shard"), store["codec"].get<std::string>());
+  if (store.contains("tile_size") && !store["tiles_a_bag"].is_null()) {
+    const json& tiles = store["tiles_a_bag"];
+    const double mpp = store["mpp"].get<double>();
+    fmt::print("tiles   {} of {} x {} pixels{}: {} to {} a bag, median {}\n", store["tiles"].dump(),
+               store["tile_size"].dump(), store["tile_size"].dump(),
+               mpp > 0 ? fmt::format(" at {:g} microns a pixel", mpp) : "", tiles["min"].dump(),
+               tiles["max"].dump(), tiles["median"].dump());
+  }
   for (const char* side : {"width", "height"}) {
     if (store[side].is_null()) continue;
     fmt::print("{:7} {} to {} pixels, median {}\n", side, store[side]["min"].dump(),
@@ -191,6 +212,12 @@ json describe_bag(const store::Reader& reader, int64_t index) {
     result["type"] = reader.settings().pixel_type;
     result.erase("height");
   }
+  if (holds_tiles(reader)) {
+    result["level"] = bag.level;
+    result["downsample"] = bag.downsample;
+    result["mpp"] = bag.mpp;
+    result["copied"] = !source.photometric.empty();
+  }
   return result;
 }
 
@@ -202,6 +229,12 @@ void print_bag(const json& bag) {
           : fmt::format("{} x {} pixels", bag["width"].dump(), bag["height"].dump());
   fmt::print("{}: {}, {} in {}\n", bag["id"].get<std::string>(), size,
              format_bytes(bag["bytes"].get<double>()), bag["shard"].get<std::string>());
+  if (bag.contains("mpp")) {
+    const double mpp = bag["mpp"].get<double>();
+    fmt::print("{} tiles from level {}, {}, {}\n", bag["tiles"].dump(), bag["level"].dump(),
+               mpp > 0 ? fmt::format("{:.4g} microns a pixel", mpp) : "of unknown scale",
+               bag["copied"].get<bool>() ? "copied as they are" : "encoded anew");
+  }
   fmt::print("made from {} ({}, {})\n", bag["source"]["path"].get<std::string>(),
              format_bytes(bag["source"]["bytes"].get<double>()),
              bag["source"]["hash"].get<std::string>());
@@ -210,16 +243,46 @@ void print_bag(const json& bag) {
   }
 }
 
+// The tiles where they lie in their slide, made small; white where none was kept.
+image::Image lay_out_tiles(const store::Reader& reader, int64_t index) {
+  constexpr double kLongest = 2048;
+  const store::Bag& bag = reader.bag(index);
+  const store::Source& source = reader.source(index);
+  const int64_t tile_size = reader.settings().tile_size;
+  const double zoom =
+      std::min(1 / bag.downsample, kLongest / static_cast<double>(std::max(bag.width, bag.height)));
+  const auto scaled = [&](double length) {
+    return std::max<int64_t>(1, static_cast<int64_t>(std::llround(length * zoom)));
+  };
+  image::Image picture(scaled(static_cast<double>(bag.width)),
+                       scaled(static_cast<double>(bag.height)), 3);
+  std::fill(picture.pixels.begin(), picture.pixels.end(), uint8_t{255});
+  const int64_t side = scaled(static_cast<double>(tile_size) * bag.downsample);
+  image::Image tile(tile_size, tile_size, 3);
+  for (int64_t t = 0; t < bag.tile_count; ++t) {
+    image::decode_tile(reader.read(index, t), fmt::format("{}, tile {}", bag.id, t),
+                       {source.jpeg_tables, source.photometric}, tile);
+    const image::Image small = image::resize(tile, side, side);
+    const int64_t left = std::llround(reader.tile(index, t).x * zoom);
+    const int64_t top = std::llround(reader.tile(index, t).y * zoom);
+    const int64_t columns = std::min(side, picture.width - left);
+    for (int64_t y = 0; y < std::min(side, picture.height - top) && columns > 0; ++y) {
+      std::copy_n(small.row(y), 3 * columns, picture.row(top + y) + 3 * left);
+    }
+  }
+  return picture;
+}
+
 void write_picture(const store::Reader& reader, int64_t index, const fs::path& file) {
   const std::string extension = file.extension().string();
   if (extension != ".png" && extension != ".jpg" && extension != ".jpeg") {
     throw ConfigError(
         fmt::format("--picture {}: the name must end in .png or .jpg", file.string()));
   }
-  if (reader.settings().kind != store::Kind::kImages) {
-    throw ConfigError("--picture is not yet supported for this kind of store: only images");
-  }
-  const image::Image picture = image::decode(reader.read(index), reader.bag(index).id);
+  if (holds_vectors(reader)) throw ConfigError("--picture: vectors have no picture");
+  const image::Image picture = holds_tiles(reader)
+                                   ? lay_out_tiles(reader, index)
+                                   : image::decode(reader.read(index), reader.bag(index).id);
   write_file_atomic(file,
                     extension == ".png" ? image::encode_png(picture) : image::encode_jpeg(picture));
 }

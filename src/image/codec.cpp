@@ -25,8 +25,7 @@ void require_supported(const Info& info, const std::string& name, const DecodeOp
   if (pixels > options.max_pixels) {
     throw DataError(
         fmt::format("{}: {} x {} pixels are more than data.picture_pixels = {:g}; raise that key, "
-                    "or shrink the picture (giant pictures will be served by a store of --kind "
-                    "tiles)",
+                    "or shrink the picture (giant pictures go into a store of --kind tiles)",
                     name, info.width, info.height, options.max_pixels));
   }
   if (info.bits > 8) {

@@ -19,7 +19,7 @@ static_assert(std::endian::native == std::endian::little,
               "OpenSlide packs ARGB into words: their bytes are B, G, R, A only here");
 
 // More at once, and OpenSlide's own buffers grow with it.
-constexpr int64_t kPixelsAtOnce = int64_t{1} << 24;
+constexpr int64_t kPixelsAtOnce = int64_t{1} << 22;
 
 class OpenSlideSlide final : public Slide {
  public:

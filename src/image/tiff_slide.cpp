@@ -16,8 +16,8 @@ namespace dbps::image::internal {
 namespace {
 
 constexpr uint64_t kLibraryMemory = uint64_t{512} << 20;
-constexpr int64_t kMostBlockPixels = int64_t{1} << 26;  // of a tile or strip: it is decoded whole
-constexpr size_t kCacheBytes = size_t{48} << 20;        // of decoded blocks, a level
+constexpr int64_t kMostBlockPixels = int64_t{1} << 25;  // of a tile or strip: it is decoded whole
+constexpr size_t kCacheBytes = size_t{24} << 20;        // of decoded blocks, a level
 constexpr uint64_t kMostTileBytes = uint64_t{1} << 28;
 constexpr int kMostDirectories = 256;
 // A resolution coarser than that is a printer's or a screen's, no microscope's.
@@ -58,6 +58,7 @@ class Level {
                       name_, tiled_ ? "tile" : "strip", block_width_, block_height_));
     }
     find_jpeg();
+    set_up_raw_buffer();
     reader_.watch_pixels();
   }
 
@@ -95,6 +96,13 @@ class Level {
     const auto x = static_cast<uint32_t>(column * block_width_);
     const auto y = static_cast<uint32_t>(row * block_height_);
     return tiled_ ? TIFFComputeTile(tiff(), x, y, 0, 0) : TIFFComputeStrip(tiff(), y, 0);
+  }
+
+  // libtiff rounds a buffer of its own up, and then refuses tiles without compression for its size.
+  void set_up_raw_buffer() {
+    if (!tiled_ || reader_.short_tag(TIFFTAG_COMPRESSION) != COMPRESSION_NONE) return;
+    raw_.resize(static_cast<size_t>(TIFFTileSize(tiff())));
+    TIFFReadBufferSetup(tiff(), raw_.data(), static_cast<tmsize_t>(raw_.size()));
   }
 
   void find_jpeg() {
@@ -172,6 +180,7 @@ class Level {
   }
 
   const std::string& name_;
+  std::vector<uint8_t> raw_;  // borrowed by the reader
   TiffReader reader_;
   Info info_;
   bool tiled_ = false;

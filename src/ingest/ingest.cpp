@@ -52,7 +52,7 @@ struct Ingestion::State {
         rank(rank_),
         world_size(world_size_),
         jobs(how.jobs > 0 ? how.jobs : available_cores()),
-        maker(make_maker(source_list, folder, how, jobs)),
+        maker(make_maker(sources, store, options, jobs)),
         outcomes(source_list.pictures.size()) {
     open_writer(rank, world_size);
     for (size_t i = 0; i < outcomes.size(); ++i) {
@@ -131,7 +131,7 @@ struct Ingestion::State {
 
   const SourceList& sources;
   const fs::path store;
-  const IngestOptions& options;
+  const IngestOptions options;
   const ProgressCallback progress;
   const int rank;
   const int world_size;

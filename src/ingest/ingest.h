@@ -53,7 +53,7 @@ struct Summary {
 // was ingested until then is kept for the next call.
 class Ingestion {
  public:
-  // Borrows sources and options. A new store of features takes the width that most files have; its
+  // Borrows the sources. A new store of features takes the width that most files have; its
   // numbers are float16 where all of those are, else float32.
   Ingestion(const SourceList& sources, const std::filesystem::path& store,
             const IngestOptions& options, const ProgressCallback& progress = {}, int rank = 0,

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <condition_variable>
-#include <mutex>
 
 #include "base/crc32c.h"
 #include "base/error.h"
@@ -12,45 +10,10 @@
 #include "image/codec.h"
 #include "image/resize.h"
 #include "ingest/bag_maker.h"
+#include "ingest/pixel_budget.h"
 
 namespace dbps::ingest {
 namespace {
-
-// Bounds the pixels decoded at one time, whatever the number of threads. A picture larger than the
-// whole budget goes alone.
-class PixelBudget {
- public:
-  explicit PixelBudget(double pixels) : free_(pixels), all_(pixels) {}
-
-  class Share {
-   public:
-    Share(PixelBudget& budget, double pixels)
-        : budget_(budget), pixels_(std::min(pixels, budget.all_)) {
-      std::unique_lock<std::mutex> lock(budget_.mutex_);
-      budget_.freed_.wait(lock, [&] { return budget_.free_ >= pixels_; });
-      budget_.free_ -= pixels_;
-    }
-    ~Share() {
-      {
-        const std::lock_guard<std::mutex> lock(budget_.mutex_);
-        budget_.free_ += pixels_;
-      }
-      budget_.freed_.notify_all();
-    }
-    Share(const Share&) = delete;
-    Share& operator=(const Share&) = delete;
-
-   private:
-    PixelBudget& budget_;
-    double pixels_;
-  };
-
- private:
-  std::mutex mutex_;
-  std::condition_variable freed_;
-  double free_;
-  double all_;
-};
 
 struct EncodedPicture {
   store::Bag bag;

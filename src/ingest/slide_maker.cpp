@@ -15,6 +15,7 @@
 #include "image/tile.h"
 #include "ingest/bag_maker.h"
 #include "ingest/coordinate_grid.h"
+#include "ingest/pixel_budget.h"
 #include "ingest/tile_grid.h"
 #include "store/manifest.h"
 #include "store/slide_coordinates.h"
@@ -26,7 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 using Bytes = std::vector<uint8_t>;
 
-constexpr double kCellsATile = 8;       // of the mask, a side at least
 constexpr int64_t kLongestGrid = 2048;  // pixels of the picture of the grid
 constexpr int64_t kTilesATurn = 64;     // and thread: then they go to the disk
 constexpr image::Colour kKept = {0, 160, 60};
@@ -114,7 +114,6 @@ class SlideMaker final : public BagMaker {
   }
 
   MadeBag make(const SourcePicture& source, store::Writer& writer) override {
-    const std::string name = source.path.string();
     store::Source origin = describe_source(source.path);
     const std::unique_ptr<image::Slide> slide = image::open_slide(source.path);
     const image::SlideInfo& info = slide->info();
@@ -152,37 +151,6 @@ class SlideMaker final : public BagMaker {
   }
 
  private:
-  Choice choose_by_tissue(const SourcePicture& source, image::Slide& slide) const {
-    const std::string name = source.path.string();
-    const image::SlideInfo& info = slide.info();
-    Choice choice;
-    choice.scale = choose_scale(info, mpp_of(source, info, name), settings_, name);
-    const double tile_side = static_cast<double>(settings_.tile_size) * choice.scale.downsample();
-    const Thumbnail thumbnail = make_thumbnail(slide, tile_side / kCellsATile);
-    const double tile_cells = std::pow(tile_side / thumbnail.cell, 2);
-    const TissueMask mask = find_tissue(thumbnail, settings_.tiles, tile_cells);
-    choice.grid = keep_tiles(info, choice.scale, settings_, mask);
-    choice.tissue = fmt::format("{:.4f}", mask.share());
-    choice.threshold = fmt::to_string(mask.threshold);
-    draw_mask(source.id, mask);
-    draw_grid(source.id, thumbnail, choice);
-    require_tiles(choice.grid, name);
-    return choice;
-  }
-
-  Choice choose_by_coordinates(const SourcePicture& source, image::Slide& slide) const {
-    const fs::path file = find_coordinates(coordinates_, source.id);
-    const store::SlideCoordinates coordinates = store::read_slide_coordinates(file);
-    const image::SlideInfo& info = slide.info();
-    const double mpp = mpp_of(source, info, source.path.string());
-    Choice choice;
-    choice.scale = scale_of_coordinates(coordinates.frame, info, mpp, settings_, file.string());
-    choice.grid = grid_of_coordinates(coordinates, info, choice.scale, settings_, file.string());
-    const double tile_side = static_cast<double>(settings_.tile_size) * choice.scale.downsample();
-    draw_grid(source.id, make_thumbnail(slide, tile_side / kCellsATile), choice);
-    return choice;
-  }
-
   // What a person says counts more than what the file does.
   double mpp_of(const SourcePicture& source, const image::SlideInfo& info,
                 const std::string& name) const {
@@ -203,14 +171,59 @@ class SlideMaker final : public BagMaker {
         name));
   }
 
-  void require_tiles(const TileGrid& grid, const std::string& name) const {
+  // Thumbnails of all slides together are bounded.
+  PixelBudget::Share share_of(const image::SlideInfo& info, double cell) {
+    const image::SlideLevel& size = info.levels[0];
+    return {cells_,
+            static_cast<double>(size.width) / cell * static_cast<double>(size.height) / cell};
+  }
+
+  double tile_side(const TileScale& scale) const {  // level-0 pixels
+    return static_cast<double>(settings_.tile_size) * scale.downsample();
+  }
+
+  Choice choose_by_tissue(const SourcePicture& source, image::Slide& slide) {
+    const std::string name = source.path.string();
+    const image::SlideInfo& info = slide.info();
+    Choice choice;
+    choice.scale = choose_scale(info, mpp_of(source, info, name), settings_, name);
+    const double side = tile_side(choice.scale);
+    const double cell = cell_for(info, side);
+    const PixelBudget::Share share = share_of(info, cell);
+    const Thumbnail thumbnail = make_thumbnail(slide, cell);
+    const TissueMask mask =
+        find_tissue(thumbnail, settings_.tiles, std::pow(side / thumbnail.cell, 2));
+    choice.grid = keep_tiles(info, choice.scale, settings_, mask);
+    choice.tissue = fmt::format("{:.4f}", mask.share());
+    choice.threshold = fmt::to_string(mask.threshold);
+    draw_mask(source.id, mask);
+    draw_grid(source.id, thumbnail, choice);
+    require_tiles(choice.grid, source.id, name);
+    return choice;
+  }
+
+  Choice choose_by_coordinates(const SourcePicture& source, image::Slide& slide) {
+    const fs::path file = find_coordinates(coordinates_, source.id);
+    const store::SlideCoordinates coordinates = store::read_slide_coordinates(file);
+    const image::SlideInfo& info = slide.info();
+    const double mpp = mpp_of(source, info, source.path.string());
+    Choice choice;
+    choice.scale = scale_of_coordinates(coordinates.frame, info, mpp, settings_, file.string());
+    choice.grid = grid_of_coordinates(coordinates, info, choice.scale, settings_, file.string());
+    const double cell = cell_for(info, tile_side(choice.scale));
+    const PixelBudget::Share share = share_of(info, cell);
+    draw_grid(source.id, make_thumbnail(slide, cell), choice);
+    return choice;
+  }
+
+  void require_tiles(const TileGrid& grid, const std::string& id, const std::string& name) const {
     if (grid.columns * grid.rows == 0) {
       throw DataError(
           fmt::format("{}: smaller than one tile of {} x {} pixels", name, grid.side, grid.side));
     }
     if (grid.kept.empty()) {
       throw DataError(
-          fmt::format("{}: no tissue found; look at {}", name, (store_ / "slides").string()));
+          fmt::format("{}: no tissue found; look at {}", name, picture_of(id, "mask").string()));
     }
   }
 
@@ -247,15 +260,21 @@ class SlideMaker final : public BagMaker {
     return true;
   }
 
+  // Below the store also where an id climbs, as the path of a CSV's row may.
+  fs::path picture_of(const std::string& id, const char* what) const {
+    fs::path path = store_ / "slides";
+    for (const fs::path& part : fs::path(id).relative_path()) path /= part == ".." ? "up" : part;
+    return path.string() + fmt::format("-{}.png", what);
+  }
+
   // For people's eyes: what was taken for tissue, and which tiles were kept.
   void draw_mask(const std::string& id, const TissueMask& mask) const {
     image::Image tissue(mask.width, mask.height, 1);
     for (size_t i = 0; i < mask.is_tissue.size(); ++i) tissue.pixels[i] = 255 * mask.is_tissue[i];
-    write_picture(id, "-mask.png", tissue);
+    write_picture(picture_of(id, "mask"), tissue);
   }
 
-  void write_picture(const std::string& id, const char* ending, const image::Image& picture) const {
-    const fs::path file = store_ / "slides" / (id + ending);
+  static void write_picture(const fs::path& file, const image::Image& picture) {
     make_folders(file.parent_path());
     write_file_atomic(file, image::encode_png(picture));
   }
@@ -277,13 +296,14 @@ class SlideMaker final : public BagMaker {
       const int64_t y = scaled(static_cast<double>(tile.y) * cells);
       image::draw_frame(picture, x, y, drawn, drawn, 1, kKept);
     }
-    write_picture(id, "-grid.png", picture);
+    write_picture(picture_of(id, "grid"), picture);
   }
 
   const fs::path store_;
   const fs::path coordinates_;  // the folder of them; empty: tiles are chosen by tissue
   const double slide_mpp_;
   const store::Settings settings_;
+  PixelBudget cells_{kMostCells};
   int threads_ = 1;
   bool level_was_asked_for_ = false;
   std::ptrdiff_t mpp_column_ = -1;

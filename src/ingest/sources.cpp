@@ -66,6 +66,18 @@ bool is_one_of(const Extensions& extensions, const fs::path& path) {
   return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
 }
 
+// Beside slides, JPEGs and PNGs are their thumbnails, or what a .vms consists of.
+void leave_pictures_beside_slides(std::vector<fs::path>& found,
+                                  std::map<std::string, int64_t>& passed_over) {
+  static const Extensions kPictures = {".jpg", ".jpeg", ".png"};
+  const auto is_picture = [](const fs::path& path) { return is_one_of(kPictures, path); };
+  if (std::all_of(found.begin(), found.end(), is_picture)) return;
+  for (const fs::path& path : found) {
+    if (is_picture(path)) ++passed_over[to_lower(path.extension().string())];
+  }
+  std::erase_if(found, is_picture);
+}
+
 // Paths of pictures below a folder, relative to it, in order.
 std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
                                      std::map<std::string, int64_t>& passed_over) {
@@ -87,6 +99,7 @@ std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
     throw ConfigError(
         fmt::format("cannot read the folder {}: {}", folder.string(), error.message()));
   }
+  if (kind == store::Kind::kTiles) leave_pictures_beside_slides(found, passed_over);
   std::sort(found.begin(), found.end());
   return found;
 }

@@ -19,7 +19,7 @@ class Counter {
   explicit Counter(const TissueMask& mask)
       : mask_(mask), pitch_(mask.width + 1), sums_(pitch_ * (mask.height + 1)) {
     for (int64_t y = 0; y < mask.height; ++y) {
-      int64_t row = 0;
+      uint32_t row = 0;
       for (int64_t x = 0; x < mask.width; ++x) {
         row += mask.is_tissue[static_cast<size_t>(y * mask.width + x)];
         sums_[(y + 1) * pitch_ + x + 1] = sums_[y * pitch_ + x + 1] + row;
@@ -33,8 +33,8 @@ class Counter {
     const int64_t top = first_cell(y, mask_.height), bottom = first_cell(y + side, mask_.height);
     const int64_t cells = (right - left) * (bottom - top);
     if (cells == 0) return 0;
-    const int64_t tissue = sums_[bottom * pitch_ + right] - sums_[top * pitch_ + right] -
-                           sums_[bottom * pitch_ + left] + sums_[top * pitch_ + left];
+    const uint32_t tissue = sums_[bottom * pitch_ + right] - sums_[top * pitch_ + right] -
+                            sums_[bottom * pitch_ + left] + sums_[top * pitch_ + left];
     return static_cast<double>(tissue) / static_cast<double>(cells);
   }
 
@@ -45,7 +45,7 @@ class Counter {
 
   const TissueMask& mask_;
   int64_t pitch_;
-  std::vector<int64_t> sums_;
+  std::vector<uint32_t> sums_;
 };
 
 }  // namespace

@@ -13,7 +13,9 @@ using Plane = std::vector<uint8_t>;
 // Glass without any tissue has an Otsu's threshold too, somewhere in its noise.
 constexpr int kLeastThreshold = 12;
 
-constexpr int64_t kBandPixels = 16 << 20;
+constexpr double kCellsATile = 8;  // a side, at least
+
+constexpr int64_t kBandPixels = 4 << 20;
 
 // The level whose pixels are the largest that fit into a cell, and how many a side do.
 std::pair<int, int64_t> choose_level(const image::SlideInfo& info, double largest_cell) {
@@ -86,10 +88,10 @@ Plane smooth(const Plane& plane, int64_t width, int64_t height) {
 void turn_small(TissueMask& mask, uint8_t value, double least, bool spare_edge) {
   const int64_t w = mask.width, h = mask.height;
   std::vector<char> seen(mask.is_tissue.size());
-  std::vector<int64_t> region;
+  std::vector<uint32_t> region;  // the largest thing here: a thumbnail has kMostCells at most
   for (int64_t start = 0; start < w * h; ++start) {
     if (seen[start] || mask.is_tissue[start] != value) continue;
-    region.assign(1, start);
+    region.assign(1, static_cast<uint32_t>(start));
     seen[start] = true;
     bool at_edge = false;
     for (size_t next = 0; next < region.size(); ++next) {
@@ -101,7 +103,7 @@ void turn_small(TissueMask& mask, uint8_t value, double least, bool spare_edge) 
           const int64_t at = j * w + i;
           if (seen[at] || mask.is_tissue[at] != value) continue;
           seen[at] = true;
-          region.push_back(at);
+          region.push_back(static_cast<uint32_t>(at));
         }
       }
     }
@@ -115,6 +117,12 @@ void turn_small(TissueMask& mask, uint8_t value, double least, bool spare_edge) 
 double TissueMask::share() const {
   const int64_t tissue = std::accumulate(is_tissue.begin(), is_tissue.end(), int64_t{0});
   return static_cast<double>(tissue) / static_cast<double>(is_tissue.size());
+}
+
+double cell_for(const image::SlideInfo& info, double tile_side) {
+  const double pixels =
+      static_cast<double>(info.levels[0].width) * static_cast<double>(info.levels[0].height);
+  return std::max(tile_side / kCellsATile, std::sqrt(pixels / kMostCells));
 }
 
 Thumbnail make_thumbnail(image::Slide& slide, double largest_cell) {

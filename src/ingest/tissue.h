@@ -16,6 +16,13 @@ struct Thumbnail {
   double cell = 1;
 };
 
+// Of thumbnails that are worked on at one time; a larger slide has larger cells. Finding tissue
+// takes 15 bytes a cell.
+inline constexpr double kMostCells = 48e6;
+
+// Level-0 pixels a cell may measure, so that a tile of `tile_side` of them has eight a side.
+double cell_for(const image::SlideInfo& info, double tile_side);
+
 // Cells are as large as `largest_cell` level-0 pixels allow: whole pixels of a level. Read in
 // bands, so that memory is that of the thumbnail and some rows.
 Thumbnail make_thumbnail(image::Slide& slide, double largest_cell);

@@ -1,10 +1,7 @@
 """Feature vectors from files of other tools to predictions, beside numpy, h5py and safetensors."""
 
-import contextlib
-import io
 import json
 import os
-import re
 import signal
 import time
 import unittest
@@ -13,7 +10,7 @@ import h5py
 import numpy
 import safetensors.numpy
 
-from harness import ROOT, ProgramTest, events, latest_weights, run, start
+from harness import ProgramTest, events, latest_weights, printed_by_example, run, start
 
 WIDTH = 24
 
@@ -149,18 +146,8 @@ class Ingest(ProgramTest):
         summary, _ = self.ingest()
         self.assertIn("rounded", summary["failed"][0]["reason"])
 
-    def printed_by_example(self, word, store):
-        """Lines of the example in docs/store.md that holds this word."""
-        text = (ROOT / "docs" / "store.md").read_text()
-        (example,) = [code for code in re.findall(r"```python\n(.*?)```", text, re.S)
-                      if word in code]
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(example.replace("STORE", str(store)), {})
-        return printed.getvalue().splitlines()
-
     def test_the_example_of_pictures_in_the_documentation_runs(self):
-        lines = self.printed_by_example("Image.open", self.store)
+        lines = printed_by_example("print(ids[bag], Image", self.store)
         self.assertEqual(len(lines), 48)
         self.assertTrue(all(line.endswith(" (128, 128)") for line in lines), lines)
         self.assertTrue(lines[0].startswith("test/"), lines[0])
@@ -168,7 +155,7 @@ class Ingest(ProgramTest):
     def test_the_example_in_the_documentation_runs(self):
         self.make_all_kinds()
         self.ingest()
-        lines = self.printed_by_example("features", self.work / "out")
+        lines = printed_by_example("features", self.work / "out")
         self.assertEqual(len(lines), 9)
         self.assertIn(f"clam (8, {WIDTH}) float32 3584 3840", "\n".join(lines))
 

@@ -3,9 +3,12 @@
 Only Python's standard library. DBPS_PROGRAM names the program, DBPS_MPIRUN the launcher.
 """
 
+import contextlib
+import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -126,6 +129,16 @@ def events(run_folder, keep_resume=False):
         if event["event"] != "resume" or keep_resume:
             kept.append(event)
     return kept
+
+
+def printed_by_example(word, store):
+    """Lines that the example of docs/store.md with this word in it prints of a store."""
+    text = (ROOT / "docs" / "store.md").read_text()
+    (example,) = [code for code in re.findall(r"```python\n(.*?)```", text, re.S) if word in code]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(example.replace("STORE", str(store)), {})
+    return printed.getvalue().splitlines()
 
 
 class ProgramTest(unittest.TestCase):
