@@ -207,6 +207,11 @@ void run_predict(const Options& options, Context& context) {
   source.path = options.model;
   source.weights = options.weights;
   training::TrainedModel trained = training::load_trained_model(source, world);
+  if (trained.config->distributed.patch_group > 1) {
+    throw ConfigError(fmt::format(
+        "distributed.patch_group = {}: predict gives every rank pictures of its own; leave it out",
+        trained.config->distributed.patch_group));
+  }
   training::Predictor predictor(*trained.config, *trained.model, *trained.pass);
   if (model::reads_vectors(trained.config->encoder) && !options.maps.empty()) {
     throw ConfigError("--maps draws on pictures, and this model reads features: leave it out");

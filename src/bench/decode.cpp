@@ -10,13 +10,15 @@
 #include "bench/benchmark.h"
 #include "image/bare_jpeg.h"
 #include "image/codec.h"
+#include "image/tile.h"
 #include "store/reader.h"
 
 namespace dbps::bench {
 namespace {
 
 constexpr double kAsked = 0.95;
-constexpr int64_t kPictures = 16;  // decoded in one run
+constexpr int64_t kPictures = 16;   // made, and decoded in one run
+constexpr double kMegapixels = 17;  // of a store, likewise
 constexpr int64_t kWidth = 1200;
 constexpr int64_t kHeight = 900;
 constexpr int kQuality = 85;
@@ -25,7 +27,19 @@ struct Encoded {
   std::string name;
   std::vector<uint8_t> bytes;
   double megapixels = 0;
+  int64_t tile_size = 0;  // 0: no tile
 };
+
+// As the loader does, and TileReader.
+void decode(const Encoded& picture) {
+  if (picture.tile_size == 0) {
+    image::decode(picture.bytes, picture.name);
+    return;
+  }
+  thread_local image::Image tile;
+  tile.width = tile.height = picture.tile_size;
+  image::decode_tile(picture.bytes, picture.name, {}, tile);
+}
 
 std::vector<double> wave(int64_t count, double length, double strength, RandomStream& random) {
   const double pace = 6.283 / length * random.uniform(0.5, 1), phase = random.uniform(0, 6.283);
@@ -65,23 +79,28 @@ bool is_colour_jpeg(const image::Info& info) {
 
 std::vector<Encoded> pictures_of(const Settings& settings) {
   std::vector<Encoded> pictures;
-  const auto add = [&](std::string name, std::vector<uint8_t> bytes) {
+  double megapixels = 0;
+  const auto add = [&](std::string name, std::vector<uint8_t> bytes, int64_t tile_size) {
     const image::Info info = image::probe(bytes, name);
     if (!is_colour_jpeg(info)) return;
     const double pixels = static_cast<double>(info.width) * static_cast<double>(info.height);
-    pictures.push_back({std::move(name), std::move(bytes), pixels / 1e6});
+    pictures.push_back({std::move(name), std::move(bytes), pixels / 1e6, tile_size});
+    megapixels += pixels / 1e6;
   };
   if (settings.store.empty()) {
-    for (int64_t i = 0; i < kPictures; ++i) add(fmt::format("made {}", i), made_picture(i));
+    for (int64_t i = 0; i < kPictures; ++i) add(fmt::format("made {}", i), made_picture(i), 0);
     return pictures;
   }
   const store::Reader reader(settings.store);
-  if (reader.settings().kind != store::Kind::kImages) {
+  if (reader.settings().kind == store::Kind::kFeatures) {
     throw ConfigError(fmt::format("{} is no store of pictures", settings.store));
   }
-  for (int64_t bag = 0; bag < reader.num_bags(); ++bag) {
-    if (std::ssize(pictures) == kPictures) break;
-    add(reader.bag(bag).id, reader.read(bag));
+  for (int64_t bag = 0; bag < reader.num_bags() && megapixels < kMegapixels; ++bag) {
+    for (int64_t i = 0; i < reader.bag(bag).tile_count && megapixels < kMegapixels; ++i) {
+      // libjpeg-turbo alone cannot decode tiles without their tables.
+      if (!reader.source(bag).jpeg_tables.empty()) break;
+      add(reader.bag(bag).id, reader.read(bag, i), reader.settings().tile_size);
+    }
   }
   if (pictures.empty()) {
     throw ConfigError(fmt::format("{} holds no colour JPEG", settings.store));
@@ -111,17 +130,15 @@ Report run_decode(const Settings& settings) {
     return made;
   };
   for (const int threads : thread_counts(settings)) {
-    report.comparisons.push_back(compare(
-        threads_name(threads), "megapixels/s",
-        contender("decode", threads,
-                  [](const Encoded& picture) { image::decode(picture.bytes, picture.name); }),
-        {{contender("libjpeg-turbo", threads,
-                    [](const Encoded& picture) {
-                      thread_local std::vector<uint8_t> rgb;
-                      image::decode_jpeg_bare(picture.bytes, picture.name, rgb);
-                    }),
-          kAsked}},
-        pacing_of(settings)));
+    report.comparisons.push_back(
+        compare(threads_name(threads), "megapixels/s", contender("decode", threads, decode),
+                {{contender("libjpeg-turbo", threads,
+                            [](const Encoded& picture) {
+                              thread_local std::vector<uint8_t> rgb;
+                              image::decode_jpeg_bare(picture.bytes, picture.name, rgb);
+                            }),
+                  kAsked}},
+                pacing_of(settings)));
   }
   return report;
 }

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <map>
 #include <numeric>
+#include <span>
 
 #include "base/crc32c.h"
 #include "base/error.h"
@@ -17,6 +19,7 @@
 #include "base/random.h"
 #include "bench/benchmark.h"
 #include "bench/sample_store.h"
+#include "data/tile_stream.h"
 #include "store/shard.h"
 
 namespace dbps::bench {
@@ -32,37 +35,53 @@ struct OpenFile {
   uint64_t blob_offset = 0;
 };
 
-// What the reader fetches at once: a picture, or the vectors of a bag.
+// What the reader fetches at once, end to end in the file: a picture, the vectors of a bag, or as
+// many tiles as a thread that decodes takes up at a time.
 struct Extent {
-  const OpenFile* file = nullptr;
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-  uint64_t step = 0;  // bytes a checksum
+  int64_t bag = 0;
+  int64_t first = 0;  // of its tiles
+  std::span<const store::Tile> tiles;
+
+  uint64_t bytes() const { return tiles.back().offset + tiles.back().bytes - tiles[0].offset; }
 };
+
+std::vector<Extent> extents_of(const store::Reader& reader, int64_t num_bags) {
+  const int64_t most = reader.settings().kind == store::Kind::kTiles
+                           ? static_cast<int64_t>(data::TileStream::kPieceTiles)
+                           : std::numeric_limits<int64_t>::max();
+  std::vector<Extent> extents;
+  for (int64_t bag = 0; bag < num_bags; ++bag) {
+    const int64_t count = reader.bag(bag).tile_count;
+    for (int64_t first = 0; first < count; first += std::min(most, count - first)) {
+      const int64_t taken = std::min(most, count - first);
+      extents.push_back({bag, first, {&reader.tile(bag, first), static_cast<size_t>(taken)}});
+    }
+  }
+  return extents;
+}
 
 class BareFiles {
  public:
-  BareFiles(const store::Reader& reader, int64_t num_bags) {
-    for (int64_t bag = 0; bag < num_bags; ++bag) {
-      const auto tiles = static_cast<uint64_t>(reader.bag(bag).tile_count);
-      if (tiles == 0) continue;
-      const OpenFile& file = open(reader.folder() / reader.shard_name(bag));
-      const store::Tile& first = reader.tile(bag);
-      extents_.push_back(
-          {&file, file.blob_offset + first.offset, tiles * first.bytes, first.bytes});
-      longest_ = std::max(longest_, extents_.back().bytes);
+  BareFiles(const store::Reader& reader, const std::vector<Extent>& extents) : extents_(extents) {
+    for (const Extent& extent : extents) {
+      files_of_.push_back(&open(reader.folder() / reader.shard_name(extent.bag)));
+      longest_ = std::max(longest_, extent.bytes());
     }
   }
 
   void read(int threads, bool checksum) const {
-    parallel_for(static_cast<int64_t>(extents_.size()), threads, [&](int64_t i) {
+    parallel_for(std::ssize(extents_), threads, [&](int64_t i) {
       thread_local std::vector<uint8_t> buffer;
       if (buffer.size() < longest_) buffer.resize(longest_);
       const Extent& extent = extents_[i];
-      pread_exactly(extent.file->descriptor.get(), buffer.data(), extent.bytes, extent.offset,
-                    extent.file->path);
-      for (uint64_t at = 0; checksum && at < extent.bytes; at += extent.step) {
-        crc32c(buffer.data() + at, extent.step);
+      const OpenFile& file = *files_of_[i];
+      pread_exactly(file.descriptor.get(), buffer.data(), extent.bytes(),
+                    file.blob_offset + extent.tiles[0].offset, file.path);
+      if (!checksum) return;
+      const uint8_t* at = buffer.data();
+      for (const store::Tile& tile : extent.tiles) {
+        crc32c(at, tile.bytes);
+        at += tile.bytes;
       }
     });
   }
@@ -100,31 +119,46 @@ class BareFiles {
   }
 
   std::map<std::string, OpenFile> files_;
-  std::vector<Extent> extents_;
+  const std::vector<Extent>& extents_;
+  std::vector<const OpenFile*> files_of_;  // an extent
   uint64_t longest_ = 0;
 };
 
-void read_pictures(const store::Reader& reader, int64_t num_bags, int threads) {
-  parallel_for(num_bags, threads, [&](int64_t bag) {
-    thread_local std::vector<uint8_t> buffer;
-    const size_t size = reader.tile(bag).bytes;
-    if (buffer.size() < size) buffer.resize(size);
-    reader.read_into(std::span(buffer).first(size), bag);
-  });
+using Read = void (*)(const store::Reader& reader, const Extent& extent,
+                      std::vector<uint8_t>& buffer);
+
+void read_picture(const store::Reader& reader, const Extent& extent, std::vector<uint8_t>& buffer) {
+  const size_t size = extent.bytes();
+  if (buffer.size() < size) buffer.resize(size);
+  reader.read_into(std::span(buffer).first(size), extent.bag);
 }
 
-void read_vectors(const store::Reader& reader, int64_t num_bags, int threads) {
-  int64_t most = 0;
-  for (int64_t bag = 0; bag < num_bags; ++bag) most = std::max(most, reader.bag(bag).tile_count);
-  std::vector<int64_t> rows(static_cast<size_t>(most));
-  std::iota(rows.begin(), rows.end(), 0);
-  const size_t bytes = static_cast<size_t>(most) * store::vector_bytes(reader.settings());
-  parallel_for(num_bags, threads, [&](int64_t bag) {
-    thread_local std::vector<uint8_t> buffer;
-    if (buffer.size() < bytes) buffer.resize(bytes);
-    const auto count = static_cast<size_t>(reader.bag(bag).tile_count);
-    reader.read_vectors(bag, std::span(rows).first(count), buffer.data());
-  });
+void read_vectors(const store::Reader& reader, const Extent& extent, std::vector<uint8_t>& buffer) {
+  thread_local std::vector<int64_t> rows;
+  rows.resize(extent.tiles.size());
+  std::iota(rows.begin(), rows.end(), extent.first);
+  if (buffer.size() < extent.bytes()) buffer.resize(extent.bytes());
+  reader.read_vectors(extent.bag, rows, buffer.data());
+}
+
+void read_tiles(const store::Reader& reader, const Extent& extent, std::vector<uint8_t>& buffer) {
+  std::vector<store::TilePlace> places;
+  for (int64_t i = 0; i < std::ssize(extent.tiles); ++i) {
+    places.push_back({extent.bag, extent.first + i});
+  }
+  reader.read_tiles(places, buffer, [](size_t, std::span<const uint8_t>) {});
+}
+
+Read read_of(store::Kind kind) {
+  switch (kind) {
+    case store::Kind::kImages:
+      return read_picture;
+    case store::Kind::kTiles:
+      return read_tiles;
+    case store::Kind::kFeatures:
+      break;
+  }
+  return read_vectors;
 }
 
 // Pictures of 0.5 to 1.5 MB, which nothing decodes.
@@ -135,8 +169,8 @@ std::vector<uint8_t> noise(int64_t number) {
   return bytes;
 }
 
-Comparison compare_reads(const SampleStore& sample, const BareFiles& bare, bool cold, int threads,
-                         const Settings& settings) {
+Comparison compare_reads(const SampleStore& sample, const std::vector<Extent>& extents,
+                         const BareFiles& bare, bool cold, int threads, const Settings& settings) {
   const store::Reader& reader = sample.reader();
   const auto contender = [&](const char* name, std::function<void()> work) {
     Contender made{name, nullptr, nullptr};
@@ -147,11 +181,16 @@ Comparison compare_reads(const SampleStore& sample, const BareFiles& bare, bool 
     if (cold) made.prepare = [&bare] { bare.forget(); };
     return made;
   };
-  const bool features = reader.settings().kind == store::Kind::kFeatures;
-  const auto read = features ? read_vectors : read_pictures;
+  const Read read = read_of(reader.settings().kind);
+  const auto read_all = [&reader, &extents, read, threads] {
+    parallel_for(std::ssize(extents), threads, [&](int64_t i) {
+      thread_local std::vector<uint8_t> buffer;
+      read(reader, extents[i], buffer);
+    });
+  };
   return compare(
       fmt::format("{}, {}", cold ? "cold" : "warm", threads_name(threads)), "MB/s",
-      contender("store reader", [&] { read(reader, sample.num_bags(), threads); }),
+      contender("store reader", read_all),
       {{contender("pread + CRC32C", [&] { bare.read(threads, true); }), cold ? 0 : kAsked},
        {contender("pread alone", [&] { bare.read(threads, false); }), cold ? kAsked : 0}},
       pacing_of(settings));
@@ -161,14 +200,12 @@ Comparison compare_reads(const SampleStore& sample, const BareFiles& bare, bool 
 
 Report run_read(const Settings& settings) {
   const SampleStore sample(settings, 1000, 1000, noise);
-  if (sample.reader().settings().kind == store::Kind::kTiles) {
-    throw ConfigError(fmt::format("{} holds tiles, which are not read yet", settings.store));
-  }
-  const BareFiles bare(sample.reader(), sample.num_bags());
+  const std::vector<Extent> extents = extents_of(sample.reader(), sample.num_bags());
+  const BareFiles bare(sample.reader(), extents);
   Report report;
   report.of = sample.describe();
   for (const int threads : thread_counts(settings)) {
-    report.comparisons.push_back(compare_reads(sample, bare, false, threads, settings));
+    report.comparisons.push_back(compare_reads(sample, extents, bare, false, threads, settings));
   }
   bare.forget();
   if (bare.share_in_memory() > kForgotten) {
@@ -176,7 +213,7 @@ Report run_read(const Settings& settings) {
     return report;
   }
   for (const int threads : thread_counts(settings)) {
-    report.comparisons.push_back(compare_reads(sample, bare, true, threads, settings));
+    report.comparisons.push_back(compare_reads(sample, extents, bare, true, threads, settings));
   }
   return report;
 }

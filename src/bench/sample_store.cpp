@@ -45,8 +45,9 @@ void fill(const fs::path& folder, double megabytes, int64_t width, int64_t heigh
 }
 
 double bag_megabytes(const store::Reader& reader, int64_t bag) {
-  const auto tiles = static_cast<double>(reader.bag(bag).tile_count);
-  return tiles == 0 ? 0 : tiles * reader.tile(bag).bytes / kMega;
+  double bytes = 0;
+  for (int64_t i = 0; i < reader.bag(bag).tile_count; ++i) bytes += reader.tile(bag, i).bytes;
+  return bytes / kMega;
 }
 
 }  // namespace

@@ -215,7 +215,7 @@ Report run_step(const Settings& settings) {
     const auto collectives = distributed::make_collectives(*world, config.distributed, device);
     distributed::Watchdog watchdog(config.distributed.deadline_seconds, *world);
     training::TrainingStep step(config, dataset, bench.model, *bench.optimizer, *world,
-                                *collectives, watchdog);
+                                *collectives, *collectives, watchdog);
     data::Loader loader(dataset, training::loader_options(config, true, 0, device.is_cuda()),
                         std::vector<std::vector<int64_t>>(kMostRuns, bench.plan.micro_batches[0]));
     Phases phases;

@@ -114,6 +114,16 @@ void check_selection(const Config& config, const Where& where) {
   }
 }
 
+void check_patch_group(const Config& config, const Where& where) {
+  const selection::SelectionOptions& selection = config.selection;
+  if (config.distributed.patch_group == 1 || !selection::method_of(selection).scans) return;
+  if (selection.ranking == selection::Ranking::kGlobal) return;
+  refuse(where, "distributed.patch_group",
+         fmt::format("= {} needs selection.ranking = \"global\": the others depend on the order in "
+                     "which one rank sees all patches",
+                     config.distributed.patch_group));
+}
+
 std::string methods_without_scan() {
   std::vector<std::string> names;
   for (const selection::Method& method : selection::kMethods) {
@@ -243,6 +253,7 @@ void check_together(const Config& config, const Where& where) {
   check_erasing(config, where);
   check_tasks(config, where);
   check_selection(config, where);
+  check_patch_group(config, where);
   check_aggregator(config, where);
   check_model(config, where);
 }

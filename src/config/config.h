@@ -86,7 +86,7 @@ std::vector<Difference> resume_conflicts(const Config& before, const Config& now
                                          const std::vector<std::string>& accepted);
 
 // Keys and values that the schema foresees and this program does not do yet
-// ("distributed.patch_group").
+// ("data.placement").
 std::vector<std::string> unsupported();
 
 }  // namespace dbps::config

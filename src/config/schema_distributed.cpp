@@ -31,7 +31,8 @@ void add_distributed_keys(std::vector<Key>& keys) {
   t.integer("threads", &DistributedOptions::threads, {.high = 4096}, kFixed,
             "compute threads a rank; 0: cores / ranks on the host")
       .automatic = Value{int64_t{0}, "", false};
-  t.planned("patch_group", Value{int64_t{1}, "", false}, "ranks that share each picture");
+  t.integer("patch_group", &DistributedOptions::patch_group, {.low = 1, .high = 4096}, kFree,
+            "ranks in a row that share each picture; above 1 selection.ranking must be \"global\"");
   t.integer("check_every", &DistributedOptions::check_every, {}, kFree,
             "steps between checks that all ranks hold equal weights; 0: only at the start");
   t.choice<Compress>("compress", &DistributedOptions::compress,

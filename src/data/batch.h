@@ -46,6 +46,7 @@ struct HostBatch {
                                // mean_grey comes with the tile
   double read_seconds = 0;     // thread time
   double decode_seconds = 0;
+  double wait_seconds = 0;  // in which the training asked for it and it was not ready
   int64_t bytes_read = 0;
   int64_t bytes_copied = 0;  // pixels copied out of decoded pictures
 };

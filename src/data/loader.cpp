@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "data/filling.h"
 #include "data/grid.h"
 
@@ -139,7 +140,6 @@ struct Loader::State {
   int64_t peak_bytes = 0;
   int64_t pictures_done = 0;
   bool stopping = false;
-  double seconds_waited = 0;
 
   std::vector<std::thread> threads;
 };
@@ -156,7 +156,10 @@ Loader::Loader(const Dataset& dataset, LoaderOptions options,
   kept_patches(state_->options.drop.ratio, 1, 0);
   if (!dataset.pictures().empty()) count_patches(dataset, 0, state_->options);
   for (int i = 0; i < std::max(1, state_->options.decode_threads); ++i) {
-    state_->threads.emplace_back([state = state_.get()] { state->decode_until_done(); });
+    state_->threads.emplace_back([state = state_.get()] {
+      become_background();
+      state->decode_until_done();
+    });
   }
 }
 
@@ -173,6 +176,7 @@ std::optional<HostBatch> Loader::next(const WhileWaiting& while_waiting) {
   std::unique_lock lock(state_->mutex);
   if (state_->handed_out >= state_->batches.size()) return std::nullopt;
   const auto start = Clock::now();
+  const bool was_ready = state_->head_is_done();
   int64_t seen = state_->pictures_done;
   while (!state_->done.wait_for(lock, kWaitingBeat, [&] { return state_->head_is_done(); })) {
     const bool went_on = state_->pictures_done != seen;
@@ -182,23 +186,19 @@ std::optional<HostBatch> Loader::next(const WhileWaiting& while_waiting) {
     while_waiting(went_on);
     lock.lock();
   }
-  state_->seconds_waited += seconds_since(start);
+  const double waited = was_ready ? 0 : seconds_since(start);
   Filling& filling = state_->filled.at(state_->handed_out);
   for (const std::exception_ptr& failure : filling.failures) {
     if (failure) std::rethrow_exception(failure);
   }
   HostBatch batch = std::move(filling.batch);
+  batch.wait_seconds = waited;
   state_->bytes_in_flight -= filling.bytes;
   state_->filled.erase(state_->handed_out);
   ++state_->handed_out;
   lock.unlock();
   state_->work.notify_all();
   return batch;
-}
-
-double Loader::seconds_waited() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->seconds_waited;
 }
 
 int64_t Loader::peak_bytes() const {

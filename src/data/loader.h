@@ -73,8 +73,7 @@ class Loader {
   // nullopt after the last. Throws what a decode thread threw: DataError naming the picture, always
   // that of the first bad picture in order; ConfigError for pictures of several sizes taken whole.
   std::optional<HostBatch> next(const WhileWaiting& while_waiting = {});
-  double seconds_waited() const;  // time next() was blocked so far
-  int64_t peak_bytes() const;     // most that host_bytes bounds, so far
+  int64_t peak_bytes() const;  // most that host_bytes bounds, so far
 
  private:
   struct State;

@@ -8,20 +8,12 @@
 #include <utility>
 
 #include "base/error.h"
-#include "image/codec.h"
+#include "image/tile.h"
 
 namespace dbps::data {
 namespace {
 
 constexpr int64_t kGreySample = 16;
-
-// A store keeps what a slide's own tiles share apart from them; without it they are no whole files.
-void check_whole(const store::Source& source, const std::string& id) {
-  if (source.jpeg_tables.empty()) return;
-  throw DataError(fmt::format(
-      "{}: its tiles share JPEG tables, which are not read yet: ingest {} with --codec jpeg", id,
-      source.path));
-}
 
 }  // namespace
 
@@ -64,18 +56,15 @@ TileReader::Row TileReader::row(int64_t row) const {
   return {bag, number, bags_[bag].place(number)};
 }
 
-image::Image TileReader::decode(std::span<const uint8_t> bytes, const Row& row) const {
+image::Image TileReader::make_tile() const {
+  return image::Image(tile_size_, tile_size_, channels_);
+}
+
+void TileReader::decode(std::span<const uint8_t> bytes, const Row& row, image::Image& tile) const {
   const WholeBag& bag = bags_[row.bag];
-  const std::string name = fmt::format("{}: tile {}", bag.first_part().id, row.number);
-  check_whole(bag.source(), bag.first_part().id);
-  image::DecodeOptions options;
-  options.channels = channels_;
-  image::Image tile = image::decode(bytes, name, options);
-  if (tile.width != tile_size_ || tile.height != tile_size_) {
-    throw DataError(fmt::format("{}: has {} x {} pixels, but its store says {} x {}", name,
-                                tile.width, tile.height, tile_size_, tile_size_));
-  }
-  return tile;
+  const store::Source& source = bag.store().source(row.place.bag);
+  image::decode_tile(bytes, fmt::format("{}: tile {}", bag.first_part().id, row.number),
+                     {source.jpeg_tables, source.photometric}, tile);
 }
 
 int64_t TileReader::read(std::span<const int64_t> rows, size_t first, Tiles& tiles,
@@ -84,6 +73,7 @@ int64_t TileReader::read(std::span<const int64_t> rows, size_t first, Tiles& til
   for (const int64_t one : rows) wanted.push_back(row(one));
   uint8_t* pixels = tiles.pixels.data_ptr<uint8_t>() + static_cast<int64_t>(first) * tile_bytes();
   const Window whole = {0, 0, tile_size_, tile_size_};
+  image::Image tile = make_tile();
   int64_t bytes_read = 0;
   std::vector<store::TilePlace> places;
   for (size_t begin = 0; begin < wanted.size(); begin += places.size()) {
@@ -95,7 +85,7 @@ int64_t TileReader::read(std::span<const int64_t> rows, size_t first, Tiles& til
     store.read_tiles(places, buffer, [&](size_t i, std::span<const uint8_t> bytes) {
       const size_t at = begin + i;
       const Cut& cut = cuts_[wanted[at].bag];
-      const image::Image tile = decode(bytes, wanted[at]);
+      decode(bytes, wanted[at], tile);
       std::array<int32_t, 4> inside;
       cut_patch(tile, cut.placement, whole, pixels + static_cast<int64_t>(at) * tile_bytes(),
                 inside.data());
@@ -118,9 +108,11 @@ double TileReader::mean_grey(size_t bag, const Jitter& jitter, std::vector<uint8
     rows.push_back(row(offsets_[bag] + i * n / sample));
     places.push_back(rows.back().place);
   }
+  image::Image tile = make_tile();
   double sum = 0;
   bags_[bag].store().read_tiles(places, buffer, [&](size_t i, std::span<const uint8_t> bytes) {
-    sum += data::mean_grey(jitter, decode(bytes, rows[i]), {0, 0, tile_size_, tile_size_});
+    decode(bytes, rows[i], tile);
+    sum += data::mean_grey(jitter, tile, {0, 0, tile_size_, tile_size_});
   });
   return sum / static_cast<double>(sample);
 }

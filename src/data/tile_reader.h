@@ -47,7 +47,8 @@ class TileReader {
     store::TilePlace place;
   };
   Row row(int64_t row) const;
-  image::Image decode(std::span<const uint8_t> bytes, const Row& row) const;
+  image::Image make_tile() const;
+  void decode(std::span<const uint8_t> bytes, const Row& row, image::Image& tile) const;
   bool measures_grey(const Jitter& jitter) const;
 
   std::vector<WholeBag> bags_;

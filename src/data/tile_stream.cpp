@@ -11,14 +11,13 @@
 #include <thread>
 #include <utility>
 
+#include "base/parallel.h"
+
 namespace dbps::data {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A piece that one thread takes at a time: some hundred kilobytes in one pread, some milliseconds
-// of decoding.
-constexpr size_t kPieceTiles = 16;
 // A thousand tiles of 256 pixels: a fraction of a second for any number of threads.
 constexpr int64_t kMostBytesAhead = int64_t{256} << 20;
 
@@ -106,7 +105,10 @@ struct TileStream::State {
 
   void start_threads() {
     while (static_cast<int>(threads.size()) < threads_wanted) {
-      threads.emplace_back([this] { work(); });
+      threads.emplace_back([this] {
+        become_background();
+        work();
+      });
     }
   }
 

@@ -15,6 +15,10 @@ namespace dbps::data {
 // Destroying it ends its threads once they are done with some tiles.
 class TileStream {
  public:
+  // That one thread takes up at a time: some hundred kilobytes in one pread, some milliseconds of
+  // decoding.
+  static constexpr size_t kPieceTiles = 16;
+
   TileStream(TileReader reader, const LoaderOptions& options);
   ~TileStream();
   TileStream(const TileStream&) = delete;

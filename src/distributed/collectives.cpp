@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <vector>
+
 #include "base/error.h"
 #include "distributed/devices.h"
 #include "distributed/mpi_collectives.h"
@@ -18,6 +20,8 @@ namespace {
 // A world of one: every sum is already there.
 class NoCollectives final : public Collectives {
  public:
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
   std::unique_ptr<Work> all_reduce(at::Tensor) override { return std::make_unique<Done>(); }
   void broadcast(at::Tensor, int) override {}
   const char* name() const override { return "none"; }
@@ -44,26 +48,78 @@ std::string why_not_nccl(World& world, at::Device device) {
   return {};
 }
 
+// Whether NCCL serves these ranks. Throws ConfigError when it was asked for and cannot. Collective.
+bool takes_nccl(World& world, const DistributedOptions& options, at::Device device) {
+  if (options.backend == Backend::kMpi) return false;
+  const std::string reason = why_not_nccl(world, device);
+  if (options.backend == Backend::kNccl && !reason.empty()) {
+    throw ConfigError(
+        fmt::format("distributed.backend = \"nccl\", but {}; take \"auto\" or \"mpi\"", reason));
+  }
+  return reason.empty();
+}
+
+// Over groups of `size` ranks in a row.
+std::unique_ptr<Collectives> make_over_groups(World& world, int size,
+                                              const DistributedOptions& options,
+                                              at::Device device) {
+  if (size == 1) return std::make_unique<NoCollectives>();
+#ifdef DBPS_NCCL
+  if (takes_nccl(world, options, device)) {
+    return std::make_unique<NcclCollectives>(world, size, device, options.deadline_seconds);
+  }
+#else
+  takes_nccl(world, options, device);
+#endif
+  auto* mpi = dynamic_cast<MpiWorld*>(&world);
+  DBPS_CHECK(mpi != nullptr, "several ranks without MPI");
+  return std::make_unique<MpiCollectives>(*mpi, size);
+}
+
 }  // namespace
+
+at::Device Collectives::device_for(const at::Tensor& tensor) const { return tensor.device(); }
+
+at::Tensor sum(Collectives& collectives, const at::Tensor& tensor) {
+  at::Tensor total =
+      at::empty(tensor.sizes(), tensor.options().device(collectives.device_for(tensor)));
+  total.copy_(tensor.detach());
+  collectives.all_reduce(total)->wait();
+  return total.to(tensor.device());
+}
+
+// By a sum with zeros, which is exact: the numbers gathered are few.
+at::Tensor gather(Collectives& collectives, const at::Tensor& own) {
+  std::vector<int64_t> shape = own.sizes().vec();
+  shape.insert(shape.begin(), collectives.size());
+  at::Tensor all = at::zeros(shape, own.options());
+  all[collectives.rank()].copy_(own.detach());
+  return sum(collectives, all);
+}
 
 std::unique_ptr<Collectives> make_collectives(World& world, const DistributedOptions& options,
                                               at::Device device) {
-  if (world.world_size() == 1) return std::make_unique<NoCollectives>();
-  if (options.backend != Backend::kMpi) {
-    const std::string reason = why_not_nccl(world, device);
-    if (options.backend == Backend::kNccl && !reason.empty()) {
-      throw ConfigError(
-          fmt::format("distributed.backend = \"nccl\", but {}; take \"auto\" or \"mpi\"", reason));
-    }
-#ifdef DBPS_NCCL
-    if (reason.empty()) {
-      return std::make_unique<NcclCollectives>(world, device, options.deadline_seconds);
-    }
-#endif
+  return make_over_groups(world, world.world_size(), options, device);
+}
+
+PatchGroup patch_group_of(const World& world, const DistributedOptions& options) {
+  PatchGroup place;
+  place.size = static_cast<int>(options.patch_group);
+  if (world.world_size() % place.size != 0) {
+    throw ConfigError(fmt::format(
+        "distributed.patch_group = {} does not divide the {} ranks: start a multiple of it, or set "
+        "it to a divisor",
+        place.size, world.world_size()));
   }
-  auto* mpi = dynamic_cast<MpiWorld*>(&world);
-  DBPS_CHECK(mpi != nullptr, "several ranks without MPI");
-  return std::make_unique<MpiCollectives>(*mpi);
+  place.member = world.rank() % place.size;
+  place.group = world.rank() / place.size;
+  place.num_groups = world.world_size() / place.size;
+  return place;
+}
+
+std::unique_ptr<Collectives> make_group_collectives(World& world, const DistributedOptions& options,
+                                                    at::Device device) {
+  return make_over_groups(world, patch_group_of(world, options).size, options, device);
 }
 
 }  // namespace dbps::distributed

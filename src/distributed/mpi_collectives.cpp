@@ -121,6 +121,8 @@ class MpiWork final : public Work {
 
 struct MpiCollectives::State {
   explicit State(MPI_Comm over) : communicator(over) {
+    DBPS_MPI(MPI_Comm_rank(over, &rank));
+    DBPS_MPI(MPI_Comm_size(over, &size));
     DBPS_MPI(MPI_Op_create(add_bf16, /*commute=*/1, &sum_of_bf16));
     thread = std::thread([this] { run(); });
   }
@@ -133,6 +135,7 @@ struct MpiCollectives::State {
     changed.notify_all();
     thread.join();
     MPI_Op_free(&sum_of_bf16);
+    MPI_Comm_free(&communicator);
   }
 
   std::shared_ptr<Job> submit(const at::Tensor& tensor, int root);
@@ -140,7 +143,9 @@ struct MpiCollectives::State {
   void poll();
   bool start_what_is_ready();
 
-  const MPI_Comm communicator;
+  MPI_Comm communicator;
+  int rank = 0;
+  int size = 1;
   MPI_Op sum_of_bf16 = MPI_OP_NULL;
   std::optional<c10::Stream> side;  // for copies from the GPU
 
@@ -251,10 +256,13 @@ void MpiCollectives::State::run() {
   }
 }
 
-MpiCollectives::MpiCollectives(MpiWorld& world)
-    : state_(std::make_unique<State>(world.gradients())) {}
+MpiCollectives::MpiCollectives(MpiWorld& world, int size)
+    : state_(std::make_unique<State>(world.split(world.rank() / size))) {}
 
 MpiCollectives::~MpiCollectives() = default;
+
+int MpiCollectives::rank() const { return state_->rank; }
+int MpiCollectives::size() const { return state_->size; }
 
 std::unique_ptr<Work> MpiCollectives::all_reduce(at::Tensor tensor) {
   datatype_of(tensor);  // an unsupported type is the caller's error, not the thread's

@@ -12,9 +12,12 @@ namespace dbps::distributed {
 // reduction unless someone polls it. Tensors of a GPU go through pinned host memory.
 class MpiCollectives final : public Collectives {
  public:
-  explicit MpiCollectives(MpiWorld& world);
+  // Over groups of `size` ranks in a row. Collective over all of `world`.
+  MpiCollectives(MpiWorld& world, int size);
   ~MpiCollectives() override;
 
+  int rank() const override;
+  int size() const override;
   std::unique_ptr<Work> all_reduce(at::Tensor tensor) override;
   void broadcast(at::Tensor tensor, int root) override;
   const char* name() const override { return "mpi"; }

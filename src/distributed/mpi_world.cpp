@@ -68,7 +68,6 @@ MpiWorld::MpiWorld() : exceptions_at_start_(std::uncaught_exceptions()), host_(h
   }
   DBPS_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
   control_ = duplicate(MPI_COMM_WORLD);
-  gradients_ = duplicate(MPI_COMM_WORLD);
   heartbeats_ = duplicate(MPI_COMM_WORLD);
   DBPS_MPI(MPI_Comm_rank(control_, &rank_));
   DBPS_MPI(MPI_Comm_size(control_, &world_size_));
@@ -90,9 +89,15 @@ MpiWorld::~MpiWorld() {
     return;
   }
   MPI_Comm_free(&control_);
-  MPI_Comm_free(&gradients_);
   MPI_Comm_free(&heartbeats_);
   MPI_Finalize();
+}
+
+MPI_Comm MpiWorld::split(int color) {
+  MPI_Comm part = MPI_COMM_NULL;
+  DBPS_MPI(MPI_Comm_split(control_, color, rank_, &part));
+  DBPS_MPI(MPI_Comm_set_errhandler(part, MPI_ERRORS_RETURN));
+  return part;
 }
 
 void MpiWorld::barrier() {

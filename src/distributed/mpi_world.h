@@ -41,12 +41,12 @@ class MpiWorld final : public World {
   std::unique_ptr<Heartbeats> make_heartbeats() override;
   [[noreturn]] void abort(int code) override;
 
-  // For the communication thread alone.
-  MPI_Comm gradients() const { return gradients_; }
+  // A communicator of the ranks that give this color, in their order; the caller frees it.
+  // Collective.
+  MPI_Comm split(int color);
 
  private:
   MPI_Comm control_ = MPI_COMM_NULL;
-  MPI_Comm gradients_ = MPI_COMM_NULL;
   MPI_Comm heartbeats_ = MPI_COMM_NULL;
   int rank_ = 0;
   int world_size_ = 1;

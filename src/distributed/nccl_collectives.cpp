@@ -62,6 +62,8 @@ struct NcclCollectives::State {
   at::Device device;
   c10::cuda::CUDAStream stream;
   double deadline_seconds;
+  int rank = 0;
+  int size = 1;
   ncclComm_t communicator = nullptr;
   bool failed = false;
 };
@@ -113,19 +115,26 @@ class NcclWork final : public Work {
 
 }  // namespace
 
-NcclCollectives::NcclCollectives(World& world, at::Device device, double deadline_seconds)
+NcclCollectives::NcclCollectives(World& world, int size, at::Device device, double deadline_seconds)
     : state_(std::make_shared<State>(device, deadline_seconds)) {
   const c10::cuda::CUDAGuard guard(device);
+  state_->rank = world.rank() % size;
+  state_->size = size;
   ncclUniqueId id{};
   all_or_none(world, "NCCL", [&] {
-    if (world.rank() == 0) DBPS_NCCL_CALL(ncclGetUniqueId(&id));
+    if (state_->rank == 0) DBPS_NCCL_CALL(ncclGetUniqueId(&id));
   });
-  const std::string bytes = world.broadcast(std::string(id.internal, sizeof(id.internal)), 0);
-  std::memcpy(id.internal, bytes.data(), sizeof(id.internal));
-  DBPS_NCCL_CALL(ncclCommInitRank(&state_->communicator, world.world_size(), id, world.rank()));
+  const std::string own(id.internal, sizeof(id.internal));
+  const std::string first = world.all_gather(own)[world.rank() - state_->rank];
+  std::memcpy(id.internal, first.data(), sizeof(id.internal));
+  DBPS_NCCL_CALL(ncclCommInitRank(&state_->communicator, size, id, state_->rank));
 }
 
 NcclCollectives::~NcclCollectives() = default;
+
+int NcclCollectives::rank() const { return state_->rank; }
+int NcclCollectives::size() const { return state_->size; }
+at::Device NcclCollectives::device_for(const at::Tensor&) const { return state_->device; }
 
 std::unique_ptr<Work> NcclCollectives::all_reduce(at::Tensor tensor) {
   const auto call = [](const at::Tensor& values, State& state) {

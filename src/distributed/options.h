@@ -14,6 +14,7 @@ struct DistributedOptions {
   bool share_device = false;  // let several ranks use one GPU
   Backend backend = Backend::kAuto;
   int64_t threads = 0;                  // compute threads a rank; 0: cores / ranks on the host
+  int64_t patch_group = 1;              // g: ranks in a row that share each picture
   int64_t check_every = 100;            // steps between checks that all ranks hold equal weights
   Compress compress = Compress::kNone;  // gradients on the wire
   bool tf32 = false;

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/error.h"
+#include "model/shared_batch_norm.h"
 
 namespace dbps::model {
 namespace {
@@ -31,12 +32,19 @@ BatchNorm::BatchNorm(const std::string& name, int64_t channels, const Initialize
 }
 
 at::Tensor BatchNorm::forward(const at::Tensor& x, const Forward& forward) const {
-  const int64_t count = x.numel() / weight_.numel();
-  if (!forward.training || count <= 1) {
+  const int64_t values_a_row = x.dim() > 2 ? x.size(2) * x.size(3) : 1;
+  const int64_t rows = forward.group ? forward.group->total_rows() : x.size(0);
+  if (!forward.training || rows * values_a_row <= 1) {
     return normalise(x, weight_, bias_, running_mean_, running_variance_, false);
   }
   DBPS_CHECK(forward.statistics != nullptr && layer_ >= 0,
              "a BatchNorm layer is trained without a place for its batch statistics");
+  const int64_t count = x.size(0) * values_a_row;
+  if (forward.group) {
+    const SharedNorm shared = shared_batch_norm(x, weight_, bias_, kEpsilon, forward.group);
+    forward.statistics->record(layer_, shared.mean, shared.unbiased_variance, count);
+    return shared.y;
+  }
   const at::Tensor mean = at::zeros_like(running_mean_);
   const at::Tensor variance = at::zeros_like(running_variance_);
   at::Tensor y = normalise(x, weight_, bias_, mean, variance, true);

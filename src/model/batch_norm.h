@@ -15,7 +15,8 @@ namespace dbps::model {
 // Over (n, C, h, w) or (n, C), eps 1e-5. Training: normalises by batch statistics and records them
 // in forward.statistics, which must be given; the running tensors change only in
 // BatchStatistics::update_running. A single value a channel has no variance: it is normalised by
-// the running statistics and not recorded.
+// the running statistics and not recorded. With forward.group the batch is that of all its ranks,
+// each of which records its share.
 class BatchNorm {
  public:
   // Adds "<name>.weight", "<name>.bias" and the buffers "<name>.running_mean",

@@ -5,6 +5,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -40,10 +43,22 @@ class BatchStatistics {
   at::Tensor sums_;
 };
 
+// The ranks that share a micro-batch, each of which embeds some of its rows.
+struct RowGroup {
+  std::vector<int64_t> rows;  // a member
+  int member = 0;             // of this rank
+  // The sum of a tensor over the members, as a new one. Collective over them.
+  std::function<at::Tensor(const at::Tensor&)> sum;
+
+  int64_t total_rows() const { return std::accumulate(rows.begin(), rows.end(), int64_t{0}); }
+};
+
 struct Forward {
   bool training = false;
   std::optional<at::Generator> generator;  // dropout; owned by (seed, step, micro-batch)
   BatchStatistics* statistics = nullptr;   // where training BatchNorm layers record; not owned
+  // Whose rows training BatchNorm layers normalise together; null: this rank embeds all.
+  std::shared_ptr<const RowGroup> group = nullptr;
   // What an encoder's convolutions compute in; none: the type of its weights.
   std::optional<at::ScalarType> compute_type;
 };

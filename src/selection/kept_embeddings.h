@@ -18,6 +18,7 @@ class KeptEmbeddings {
   void add(const at::Tensor& embeddings_nD, const std::vector<int64_t>& rows);
   // Lets go of all rows but these. No effect on the host.
   void retain(const std::vector<int64_t>& rows);
+  bool holds(int64_t row) const { return slot_[row] >= 0; }
   // (rows, D) on the device they came from.
   at::Tensor take(const std::vector<int64_t>& rows) const;
 

@@ -10,22 +10,17 @@
 namespace dbps::selection {
 namespace {
 
-std::vector<double> head_mean_softmax(const ScannedBag& bag, const std::vector<int64_t>& set) {
+std::vector<double> head_mean_softmax(const ScannedBag& bag, const std::vector<int64_t>& set,
+                                      const std::vector<double>& largest,
+                                      const std::vector<ExactSum>& sums) {
   std::vector<double> scores(set.size(), 0.0);
-  std::vector<double> exponentials(set.size());
-  for (int64_t head = 0; head < bag.heads; ++head) {
-    double largest = -std::numeric_limits<double>::infinity();
-    for (const int64_t position : set) {
-      largest = std::max(largest, bag.logits[position * bag.heads + head]);
-    }
-    double sum = 0.0;
+  for (size_t head = 0; head < largest.size(); ++head) {
+    const double sum = sums[head].value();
     for (size_t i = 0; i < set.size(); ++i) {
-      exponentials[i] = std::exp(bag.logits[set[i] * bag.heads + head] - largest);
-      sum += exponentials[i];
+      scores[i] += std::exp(bag.logits[set[i] * bag.heads + head] - largest[head]) / sum;
     }
-    for (size_t i = 0; i < set.size(); ++i) scores[i] += exponentials[i] / sum;
   }
-  for (double& score : scores) score /= static_cast<double>(bag.heads);
+  for (double& score : scores) score /= static_cast<double>(largest.size());
   return scores;
 }
 
@@ -87,21 +82,56 @@ class GlobalBuffers : public Buffers {
 
   void take_in(const ScannedBag&, int64_t, int64_t) override {}
 
-  void close(const ScannedBag& bag) override {
-    std::vector<int64_t> candidates(bag.place.size());
-    std::iota(candidates.begin(), candidates.end(), 0);
-    std::sort(candidates.begin(), candidates.end(),
-              [&](int64_t a, int64_t b) { return bag.place[a] < bag.place[b]; });
-    fill(rank(bag, candidates));
-  }
+  void close(const ScannedBag& bag) override { fill(rank(bag, in_grid_order(bag))); }
 
   bool decides_at_close() const override { return true; }
 };
 
 }  // namespace
 
+void ExactSum::add(double x) {
+  const double sum = high + x;
+  const double added = sum - high;
+  low += (high - (sum - added)) + (x - added);
+  high = sum;
+}
+
+void ExactSum::add(const ExactSum& other) {
+  add(other.high);
+  low += other.low;
+}
+
+std::vector<double> largest_logits(const ScannedBag& bag, int64_t heads,
+                                   const std::vector<int64_t>& set) {
+  std::vector<double> largest(static_cast<size_t>(heads), -std::numeric_limits<double>::infinity());
+  for (const int64_t position : set) {
+    for (int64_t head = 0; head < heads; ++head) {
+      largest[head] = std::max(largest[head], bag.logits[position * heads + head]);
+    }
+  }
+  return largest;
+}
+
+std::vector<ExactSum> sum_exponentials(const ScannedBag& bag, const std::vector<int64_t>& set,
+                                       const std::vector<double>& largest) {
+  const auto heads = static_cast<int64_t>(largest.size());
+  std::vector<ExactSum> sums(largest.size());
+  for (const int64_t position : set) {
+    for (int64_t head = 0; head < heads; ++head) {
+      sums[head].add(std::exp(bag.logits[position * heads + head] - largest[head]));
+    }
+  }
+  return sums;
+}
+
 std::vector<Ranked> rank(const ScannedBag& bag, const std::vector<int64_t>& set) {
-  const std::vector<double> scores = head_mean_softmax(bag, set);
+  const std::vector<double> largest = largest_logits(bag, bag.heads, set);
+  return rank(bag, set, largest, sum_exponentials(bag, set, largest));
+}
+
+std::vector<Ranked> rank(const ScannedBag& bag, const std::vector<int64_t>& set,
+                         const std::vector<double>& largest, const std::vector<ExactSum>& sums) {
+  const std::vector<double> scores = head_mean_softmax(bag, set, largest, sums);
   std::vector<double> keys(set.size());
   for (size_t i = 0; i < set.size(); ++i) {
     keys[i] = bag.noise.empty() ? scores[i] : std::log(scores[i]) + bag.noise[set[i]];
@@ -115,8 +145,16 @@ std::vector<Ranked> rank(const ScannedBag& bag, const std::vector<int64_t>& set)
 
   std::vector<Ranked> ranked;
   ranked.reserve(set.size());
-  for (const size_t i : order) ranked.push_back({set[i], scores[i]});
+  for (const size_t i : order) ranked.push_back({set[i], scores[i], keys[i]});
   return ranked;
+}
+
+std::vector<int64_t> in_grid_order(const ScannedBag& bag) {
+  std::vector<int64_t> positions(bag.place.size());
+  std::iota(positions.begin(), positions.end(), 0);
+  std::sort(positions.begin(), positions.end(),
+            [&](int64_t a, int64_t b) { return bag.place[a] < bag.place[b]; });
+  return positions;
 }
 
 void Buffers::fill(const std::vector<Ranked>& ranked) {

@@ -24,11 +24,35 @@ struct ScannedBag {
 struct Ranked {
   int64_t position = 0;
   double score = 0.0;  // mean over heads of the softmax over the set ranked; without noise
+  double key = 0.0;    // what it was ranked by: the score, or log(score) + noise
 };
+
+// A sum that carries its rounding errors along, so that neither the order of adding nor a cut into
+// partial sums shows in value() (Knuth's two-sum).
+struct ExactSum {
+  double high = 0.0;
+  double low = 0.0;
+  void add(double x);
+  void add(const ExactSum& other);
+  double value() const { return high + low; }
+};
+
+// What the softmax over a set is made of, a head: the largest logit (minus infinity for no patch),
+// and the sum of exp(logit - largest).
+std::vector<double> largest_logits(const ScannedBag& bag, int64_t heads,
+                                   const std::vector<int64_t>& set);
+std::vector<ExactSum> sum_exponentials(const ScannedBag& bag, const std::vector<int64_t>& set,
+                                       const std::vector<double>& largest);
 
 // `set` by score (with noise: by log(score) + noise), best first; of equals the earlier in `set`.
 // A score that is not a number comes last.
 std::vector<Ranked> rank(const ScannedBag& bag, const std::vector<int64_t>& set);
+// The same for a set that is part of a larger one, whose softmax it is.
+std::vector<Ranked> rank(const ScannedBag& bag, const std::vector<int64_t>& set,
+                         const std::vector<double>& largest, const std::vector<ExactSum>& sums);
+
+// All positions of a bag in the order of the grid.
+std::vector<int64_t> in_grid_order(const ScannedBag& bag);
 
 // The M-buffer and the S-buffer of one bag. Both stand best first.
 class Buffers {

@@ -5,17 +5,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "selection/kept_embeddings.h"
 #include "selection/ranking.h"
+#include "selection/shared.h"
 
 namespace dbps::selection {
 namespace {
 
-// One bag on its way through the scan.
+// One bag, or this rank's part of it, on its way through the scan.
 struct Walk {
   std::vector<int64_t> rows;  // of the batch, in scan order
   ScannedBag bag;
@@ -64,12 +67,21 @@ std::vector<double> exploration_noise(const std::vector<int64_t>& place, const R
   return noise;
 }
 
+// Of a bag of n patches, those that this rank scans: [first, last).
+std::pair<int64_t, int64_t> own_part(int64_t n, const Request& request) {
+  if (request.group == nullptr) return {0, n};
+  const int64_t member = request.group->rank();
+  return {member * n / request.group->size(), (member + 1) * n / request.group->size()};
+}
+
 std::vector<Walk> open_walks(const Bags& bags, const Request& request, Ranking ranking,
                              Shuffle shuffle) {
   std::vector<Walk> walks(bags.sample.size());
   for (size_t b = 0; b < walks.size(); ++b) {
     Walk& walk = walks[b];
+    const auto [first, last] = own_part(bag_size(bags, b), request);
     for (const int64_t i : scan_order(bags, b, request, shuffle)) {
+      if (i < first || i >= last) continue;
       walk.rows.push_back(bags.offsets[b] + i);
       walk.bag.place.push_back(bags.place[walk.rows.back()]);
     }
@@ -166,6 +178,77 @@ Selection close(std::vector<Walk>& walks, const KeptEmbeddings& kept) {
   return selection;
 }
 
+// What the exchange has to know also on a rank whose parts are all empty.
+struct Shape {
+  int64_t heads = 0;
+  at::Tensor embeddings;  // (any, D)
+};
+
+// The ranks of a group meet: true when one of them was interrupted.
+bool any_interrupted(distributed::Collectives& group, bool here) {
+  return distributed::sum(group, at::full({1}, here ? 1 : 0, at::kLong)).item<int64_t>() > 0;
+}
+
+// Embeddings of `rows`, each of which one rank of the group has kept.
+at::Tensor take_from_all(const KeptEmbeddings& kept, const std::vector<int64_t>& rows,
+                         const Shape& shape, distributed::Collectives& group) {
+  std::vector<int64_t> own_rows;
+  std::vector<int64_t> places;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!kept.holds(rows[i])) continue;
+    own_rows.push_back(rows[i]);
+    places.push_back(static_cast<int64_t>(i));
+  }
+  const at::TensorOptions options = shape.embeddings.options();
+  const at::Tensor values =
+      at::zeros({static_cast<int64_t>(rows.size()), shape.embeddings.size(1)}, options);
+  if (!own_rows.empty()) {
+    values.index_copy_(0, at::tensor(places, at::kLong).to(options.device()), kept.take(own_rows));
+  }
+  return distributed::sum(group, values);
+}
+
+Selection close_together(const std::vector<Walk>& walks, const KeptEmbeddings& kept,
+                         const Shape& shape, const Request& request) {
+  Selection selection;
+  selection.sub_salient_embeddings.offsets = {0};
+  std::vector<PartOfBag> parts;
+  for (const Walk& walk : walks) {
+    parts.push_back({&walk.bag, &walk.rows});
+    selection.patches_scanned += walk.seen;
+  }
+  std::vector<int64_t> sub_salient_rows;
+  for (const std::vector<RankedRow>& best :
+       rank_parts(parts, request.salient + request.sub_salient, shape.heads, *request.group)) {
+    Selected salient;
+    Selected sub_salient;
+    for (size_t i = 0; i < best.size(); ++i) {
+      const bool is_salient = static_cast<int64_t>(i) < request.salient;
+      Selected& to = is_salient ? salient : sub_salient;
+      to.rows.push_back(best[i].row);
+      to.scores.push_back(static_cast<float>(best[i].score));
+      if (!is_salient) sub_salient_rows.push_back(best[i].row);
+    }
+    selection.salient.push_back(std::move(salient));
+    selection.sub_salient.push_back(std::move(sub_salient));
+    selection.sub_salient_embeddings.offsets.push_back(
+        static_cast<int64_t>(sub_salient_rows.size()));
+  }
+  if (!sub_salient_rows.empty()) {
+    selection.sub_salient_embeddings.values =
+        take_from_all(kept, sub_salient_rows, shape, *request.group);
+  }
+  return selection;
+}
+
+// Waits for the others of the group. Throws what interrupted this rank, or Interrupted.
+void meet(const Request& request, const std::exception_ptr& interrupted) {
+  if (request.waits) request.waits(true);
+  const bool stop = any_interrupted(*request.group, interrupted != nullptr);
+  if (interrupted) std::rethrow_exception(interrupted);
+  if (stop) throw Interrupted();
+}
+
 }  // namespace
 
 Selection scan(const Bags& bags, const Scorer& scorer, const Request& request, Ranking ranking,
@@ -173,24 +256,43 @@ Selection scan(const Bags& bags, const Scorer& scorer, const Request& request, R
   DBPS_CHECK(request.salient >= 1 && request.scan_patches >= 1 && request.sub_salient >= 0,
              "a scan needs M >= 1, L >= 1 and S >= 0");
   DBPS_CHECK(bags.offsets.size() == bags.sample.size() + 1, "one sample a bag");
+  DBPS_CHECK(request.group == nullptr || ranking == Ranking::kGlobal,
+             "only the ranking \"global\" can be shared by several ranks");
   const c10::NoGradGuard no_gradient;
   std::vector<Walk> walks = open_walks(bags, request, ranking, shuffle);
   const bool decides_at_close = !walks.empty() && walks.front().buffers->decides_at_close();
   KeptEmbeddings kept(bags.offsets.back(), decides_at_close);
+  Shape shape;
+  const auto score = [&](const std::vector<int64_t>& rows) {
+    shape.embeddings = scorer.embed(bags.gather(rows)).detach();
+    const at::Tensor logits = host_logits(bags, scorer, shape.embeddings, rows);
+    shape.heads = logits.size(1);
+    return logits;
+  };
 
   const std::vector<std::vector<int64_t>> steps = plan_steps(walks, request);
   if (bags.expect) bags.expect(steps);
-  for (size_t step = 0; step < steps.size(); ++step) {
-    const std::vector<int64_t>& rows = steps[step];
-    const at::Tensor embeddings = scorer.embed(bags.gather(rows)).detach();
-    take_in(walks, host_logits(bags, scorer, embeddings, rows), request);
+  std::exception_ptr interrupted;
+  for (size_t step = 0; step < steps.size() && !interrupted; ++step) {
+    take_in(walks, score(steps[step]), request);
     if (request.sub_salient > 0) {
-      kept.add(embeddings, rows);
+      kept.add(shape.embeddings, steps[step]);
       if (!decides_at_close) kept.retain(rows_in_buffers(walks));
     }
-    if (step + 1 < steps.size() && request.between_steps) request.between_steps();
+    if (step + 1 == steps.size() || !request.between_steps) continue;
+    try {
+      request.between_steps();
+    } catch (...) {
+      if (request.group == nullptr) throw;
+      interrupted = std::current_exception();
+    }
   }
-  return close(walks, kept);
+  if (request.group == nullptr) return close(walks, kept);
+  if (steps.empty() && bags.offsets.back() > 0) score({0});
+  meet(request, interrupted);
+  Selection selection = close_together(walks, kept, shape, request);
+  if (request.waits) request.waits(false);
+  return selection;
 }
 
 }  // namespace dbps::selection

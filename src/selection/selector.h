@@ -13,6 +13,10 @@
 #include "model/ragged.h"
 #include "selection/options.h"
 
+namespace dbps::distributed {
+class Collectives;
+}
+
 namespace dbps::selection {
 
 // The patches of a batch, bag by bag. Rows number the patches of the whole batch; the functions are
@@ -43,7 +47,14 @@ struct Request {
   int64_t seed = 0;
   int64_t epoch = 0;
   std::function<void()> between_steps;  // between scan steps; may throw to stop; may be empty
+  // The ranks that share the bags: each scans a contiguous part of every bag, and all select what
+  // one rank would. Null: this rank scans all. Needs Ranking::kGlobal.
+  distributed::Collectives* group = nullptr;
+  std::function<void(bool)> waits;  // true before this rank waits for its group, then false
 };
+
+// Thrown on the ranks of a group when `between_steps` of another one threw.
+struct Interrupted {};
 
 struct Selected {
   std::vector<int64_t> rows;  // batch rows, best first

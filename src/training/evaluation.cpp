@@ -176,8 +176,9 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   watchdog.phase("evaluate");
   const int64_t batch_size = std::max<int64_t>(
       1, config.training.batch_size_global / std::max<int64_t>(1, config.training.micro_batches));
+  const distributed::PatchGroup place = distributed::patch_group_of(world, config.distributed);
   const std::vector<std::vector<int64_t>> batches =
-      data::plan_evaluation(pictures, batch_size, world.rank(), world.world_size());
+      data::plan_evaluation(pictures, batch_size, place.group, place.num_groups);
   data::Loader loader(dataset, loader_options(config, /*training=*/false, 0, false), batches);
   Predictor predictor(config, model, pass);
   const auto count = static_cast<int64_t>(pictures.size());
@@ -189,15 +190,19 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   std::vector<Timed> timed;
   bool stopped = false;
   try {
-    const auto wait_on = [&](bool went_on) { stop_or_wait_on(watchdog, went_on); };
-    while (std::optional<data::HostBatch> batch = loader.next(wait_on)) {
-      stop_or_go_on(watchdog);
+    for (size_t i = 0; i < batches.size(); ++i) {
+      std::optional<data::HostBatch> batch;
+      stop_together(pass.group(), [&] {
+        batch = loader.next([&](bool went_on) { stop_or_wait_on(watchdog, went_on); });
+        stop_or_go_on(watchdog);
+      });
       const Stopwatch predicting;
-      std::vector<Prediction> predicted =
-          predictor.predict(*batch, [&] { stop_or_go_on(watchdog); });
+      std::vector<Prediction> predicted = predictor.predict(
+          *batch, [&] { stop_or_go_on(watchdog); },
+          [&](bool waiting) { waiting ? watchdog.wait("evaluate") : watchdog.phase("evaluate"); });
       timed.push_back({static_cast<int64_t>(predicted.size()), predicting.seconds()});
       for (Prediction& p : predicted) mine.push_back(std::move(p));
-      const int64_t seen = static_cast<int64_t>(mine.size()) * world.world_size();
+      const int64_t seen = static_cast<int64_t>(mine.size()) * place.num_groups;
       progress.update(std::min(seen, count), count, "pictures");
     }
   } catch (const StopRequested&) {
@@ -205,6 +210,7 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   }
 
   const InferenceCost cost = cost_of(timed, device);
+  if (!place.leads()) mine.clear();
 
   watchdog.wait("gather");
   std::vector<Prediction> all;

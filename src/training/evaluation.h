@@ -38,8 +38,8 @@ struct Evaluation {
   InferenceCost cost;
 };
 
-// Collective. nullopt on every rank when one of them was asked to stop. Ranks share the pictures;
-// each picture is predicted once, and metrics come from all of them together.
+// Collective. nullopt on every rank when one of them was asked to stop. Patch groups share the
+// pictures; each picture is predicted by one, and metrics come from all of them together.
 std::optional<Evaluation> evaluate(const config::Config& config, const data::Dataset& dataset,
                                    const std::vector<int64_t>& pictures, model::Model& model,
                                    Pass& pass, distributed::World& world,

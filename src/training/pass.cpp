@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "training/shared_rows.h"
+#include "training/stopping.h"
+
 namespace dbps::training {
 namespace {
 
@@ -40,10 +43,12 @@ at::Tensor places_of(const std::vector<int64_t>& rows, const std::vector<int64_t
 
 }  // namespace
 
-Pass::Pass(model::Model& model, const selection::SelectionOptions& options, ComputeTypes types)
+Pass::Pass(model::Model& model, const selection::SelectionOptions& options, ComputeTypes types,
+           distributed::Collectives* group)
     : model_(model),
       types_(types),
       position_encoding_(model.options().aggregator.position_encoding),
+      group_(group == nullptr || group->size() == 1 ? nullptr : group),
       selector_(selection::make_selector(options)),
       scan_encoder_(model.encoder().make_scan_copy(types.scan)) {
   refresh();
@@ -66,17 +71,39 @@ selection::Selection Pass::select(const data::HostBatch& batch, const data::Devi
   scorer.logits = [&](const at::Tensor& embeddings, const at::Tensor& place) {
     return model_.scan_logits(embeddings, position_encoding_ ? place : at::Tensor());
   };
-  return selector_->select(bags, scorer, request);
+  selection::Request shared = request;
+  shared.group = group_;
+  try {
+    return selector_->select(bags, scorer, shared);
+  } catch (const selection::Interrupted&) {
+    throw StopRequested();
+  }
+}
+
+model::Ragged Pass::embed_salient(const data::DevicePatches& patches, std::vector<int64_t> rows,
+                                  std::vector<int64_t> offsets, const model::Forward& forward) {
+  model::Forward encoding = forward;
+  encoding.compute_type = types_.pass;
+  if (group_ == nullptr) {
+    return {model_.encoder().embed(patches.gather(rows), encoding), std::move(offsets)};
+  }
+  auto group = std::make_shared<model::RowGroup>();
+  group->rows = row_shares(static_cast<int64_t>(rows.size()), group_->size());
+  group->member = group_->rank();
+  group->sum = [over = group_](const at::Tensor& own) { return distributed::sum(*over, own); };
+  encoding.group = group;
+  const auto before = group->rows.begin();
+  const int64_t first = std::accumulate(before, before + group->member, int64_t{0});
+  const std::vector<int64_t> own(rows.begin() + first,
+                                 rows.begin() + first + group->rows[group->member]);
+  const at::Tensor embeddings = model_.encoder().embed(patches.gather(own), encoding);
+  return {join_rows(embeddings, group->rows, *group_, group_->size()), std::move(offsets)};
 }
 
 model::Ragged Pass::tokens(const data::HostBatch& batch, const data::DevicePatches& patches,
                            const selection::Selection& selection, const model::Forward& forward) {
   auto [salient_rows, salient_offsets] = flatten(selection.salient);
-  model::Ragged salient;
-  model::Forward encoding = forward;
-  encoding.compute_type = types_.pass;
-  salient.values = model_.encoder().embed(patches.gather(salient_rows), encoding);
-  salient.offsets = std::move(salient_offsets);
+  model::Ragged salient = embed_salient(patches, salient_rows, std::move(salient_offsets), forward);
 
   at::Tensor salient_places;
   at::Tensor sub_salient_places;

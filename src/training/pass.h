@@ -6,8 +6,10 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "data/batch.h"
+#include "distributed/collectives.h"
 #include "model/model.h"
 #include "model/ragged.h"
 #include "selection/options.h"
@@ -22,14 +24,24 @@ struct ComputeTypes {
 };
 
 // Borrows the model. Owns the scan's copy of its encoder. Not thread-safe.
+//
+// With a group of several ranks, which it borrows, select() and tokens() are collective over them:
+// each scans its part of every bag and embeds its share of the salient patches; all get the whole
+// selection and the same tokens, and go on with them alike. So that gradients summed over all ranks
+// are right, each rank goes back from 1 / size of the loss.
 class Pass {
  public:
-  Pass(model::Model& model, const selection::SelectionOptions& options, ComputeTypes types);
+  Pass(model::Model& model, const selection::SelectionOptions& options, ComputeTypes types,
+       distributed::Collectives* group = nullptr);
+
+  distributed::Collectives* group() const { return group_; }  // null: this rank alone
+  int group_size() const { return group_ == nullptr ? 1 : group_->size(); }
 
   // Takes the encoder's present weights and running statistics over into the scan's copy.
   void refresh();
 
-  // Without gradient: which patches of each bag are salient and which sub-salient.
+  // Without gradient: which patches of each bag are salient and which sub-salient. Throws
+  // StopRequested when request.between_steps does, on whichever rank of the group.
   selection::Selection select(const data::HostBatch& batch, const data::DevicePatches& patches,
                               const selection::Request& request);
 
@@ -41,9 +53,13 @@ class Pass {
                        const selection::Selection& selection, const model::Forward& forward);
 
  private:
+  model::Ragged embed_salient(const data::DevicePatches& patches, std::vector<int64_t> rows,
+                              std::vector<int64_t> offsets, const model::Forward& forward);
+
   model::Model& model_;
   ComputeTypes types_;
   bool position_encoding_;
+  distributed::Collectives* group_;  // null: this rank alone
   std::unique_ptr<selection::Selector> selector_;
   std::unique_ptr<model::ScanEncoder> scan_encoder_;
 };

@@ -24,13 +24,15 @@ Predictor::Predictor(const config::Config& config, model::Model& model, Pass& pa
     : config_(config), model_(model), pass_(pass) {}
 
 std::vector<Prediction> Predictor::predict(const data::HostBatch& batch,
-                                           const std::function<void()>& between_steps) {
+                                           const std::function<void()>& between_steps,
+                                           const std::function<void(bool)>& waits) {
   if (batch.bags.empty()) return {};
   const c10::NoGradGuard no_gradient;
   const at::Tensor like = model_.parameters().front().tensor;
   const data::DevicePatches patches = device_patches(batch, config_, model_, like);
-  const selection::Selection selection =
-      pass_.select(batch, patches, evaluation_request(config_, between_steps));
+  selection::Request request = evaluation_request(config_, between_steps);
+  request.waits = waits;
+  const selection::Selection selection = pass_.select(batch, patches, request);
   const model::Ragged tokens = pass_.tokens(batch, patches, selection, model::Forward{});
 
   std::vector<Prediction> predictions(batch.bags.size());

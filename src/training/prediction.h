@@ -36,8 +36,10 @@ class Predictor {
   Predictor(const config::Config& config, model::Model& model, Pass& pass);
 
   // One prediction a bag, in order. `between_steps` is called between scan steps; it may throw.
+  // `waits` as of selection::Request. Collective over the pass's group.
   std::vector<Prediction> predict(const data::HostBatch& batch,
-                                  const std::function<void()>& between_steps);
+                                  const std::function<void()>& between_steps,
+                                  const std::function<void(bool)>& waits = {});
 
  private:
   const config::Config& config_;

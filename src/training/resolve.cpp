@@ -123,19 +123,21 @@ config::Config resolve_machine(const config::Config& config, const distributed::
 
 void resolve_micro_batches(config::Config& config, const distributed::World& world) {
   int64_t& micro_batches = config.training.micro_batches;
-  micro_batches = or_else(micro_batches, world.world_size());
+  const int64_t groups = distributed::patch_group_of(world, config.distributed).num_groups;
+  const std::string ranks = groups == world.world_size() ? "rank" : "patch group";
+  micro_batches = or_else(micro_batches, groups);
   if (micro_batches > config.training.batch_size_global) {
     throw ConfigError(fmt::format(
         "training.batch_size_global = {} gives {} micro-batches less than a picture each: start at "
         "most {}, or raise the batch size",
         config.training.batch_size_global, micro_batches,
-        counted(config.training.batch_size_global, "rank")));
+        counted(config.training.batch_size_global, ranks)));
   }
-  if (micro_batches >= world.world_size()) return;
+  if (micro_batches >= groups) return;
   throw ConfigError(
-      fmt::format("training.micro_batches = {} cannot keep {} ranks busy: start at most {}, or set "
-                  "training.micro_batches to a multiple of the ranks (it is part of the result)",
-                  micro_batches, world.world_size(), counted(micro_batches, "rank")));
+      fmt::format("training.micro_batches = {} cannot keep {} busy: start at most {}, or set "
+                  "training.micro_batches to a multiple of the {}s (it is part of the result)",
+                  micro_batches, counted(groups, ranks), counted(micro_batches, ranks), ranks));
 }
 
 void match_store(config::Config& config, const data::Dataset& dataset) {

@@ -31,6 +31,27 @@ at::Generator dropout_generator(const at::Tensor& like, int64_t seed, const Step
   return generator;
 }
 
+// The time of a phase in which tiles are read as they are asked for: what was waited for them is
+// phase "read".
+class PhaseWithTiles {
+ public:
+  PhaseWithTiles(const char* name, const data::DevicePatches& patches, StepResult& result)
+      : name_(name), patches_(patches), result_(result), waited_(patches.seconds_waited()) {}
+  ~PhaseWithTiles() {
+    const double waited = patches_.seconds_waited() - waited_;
+    result_.phases[name_] += watch_.seconds() - waited;
+    result_.phases["read"] += waited;
+    result_.read_wait += waited;
+  }
+
+ private:
+  const char* name_;
+  const data::DevicePatches& patches_;
+  StepResult& result_;
+  double waited_;
+  const Stopwatch watch_;
+};
+
 }  // namespace
 
 struct TrainingStep::Sums {
@@ -46,14 +67,15 @@ struct TrainingStep::Sums {
 TrainingStep::TrainingStep(const config::Config& config, const data::Dataset& dataset,
                            model::Model& model, optimization::Optimizer& optimizer,
                            distributed::World& world, distributed::Collectives& collectives,
-                           distributed::Watchdog& watchdog)
+                           distributed::Collectives& group, distributed::Watchdog& watchdog)
     : config_(config),
       model_(model),
       optimizer_(optimizer),
       world_(world),
       watchdog_(watchdog),
+      place_(distributed::patch_group_of(world, config.distributed)),
       labels_(dataset, model.options().tasks),
-      pass_(model, config.selection, compute_types(config.training)) {
+      pass_(model, config.selection, compute_types(config.training), &group) {
   for (const model::NamedTensor& parameter : model.parameters()) {
     if (parameter.tensor.requires_grad()) {
       trained_.parameters.emplace_back(parameter.name, parameter.tensor);
@@ -65,8 +87,10 @@ TrainingStep::TrainingStep(const config::Config& config, const data::Dataset& da
 
 TrainingStep::~TrainingStep() = default;
 
-std::pair<int64_t, int64_t> TrainingStep::hosted(int64_t micro_batches, int rank, int world_size) {
-  return {rank * micro_batches / world_size, (rank + 1) * micro_batches / world_size};
+std::pair<int64_t, int64_t> TrainingStep::hosted(int64_t micro_batches,
+                                                 const distributed::PatchGroup& place) {
+  return {place.group * micro_batches / place.num_groups,
+          (place.group + 1) * micro_batches / place.num_groups};
 }
 
 StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
@@ -77,7 +101,7 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   const at::Device device = trained_.parameters.front().second.device();
   begin_peak(device);
   const auto micro_batches = static_cast<int64_t>(plan.micro_batches.size());
-  const auto [first, last] = hosted(micro_batches, world_.rank(), world_.world_size());
+  const auto [first, last] = hosted(micro_batches, place_);
   const std::vector<double> global_weights = labels_.global_weights(plan);
 
   reducer_->zero();
@@ -124,53 +148,62 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   return result;
 }
 
+selection::Selection TrainingStep::select(const data::HostBatch& batch,
+                                          const data::DevicePatches& patches,
+                                          const StepPlace& place, StepResult& result) {
+  watchdog_.phase("scan");
+  const PhaseWithTiles scanning("scan", patches, result);
+  selection::Request request = training_request(config_, place.epoch, place.exploration,
+                                                [this] { stop_or_go_on(watchdog_); });
+  request.waits = [this](bool waiting) {
+    waiting ? watchdog_.wait("scan") : watchdog_.phase("scan");
+  };
+  return pass_.select(batch, patches, request);
+}
+
 void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t micro_batch,
                                    const StepPlace& place,
                                    const std::vector<double>& global_weights,
                                    const NextBatch& next_batch, Sums& sums, StepResult& result) {
-  stop_or_go_on(watchdog_);
-
   watchdog_.phase("read");
   const Stopwatch reading;
-  const data::HostBatch batch = next_batch();
-  result.read_wait += reading.seconds();
+  data::HostBatch batch;
+  stop_together(pass_.group(), [&] {
+    stop_or_go_on(watchdog_);
+    batch = next_batch();
+  });
+  result.read_wait += batch.wait_seconds;
   if (batch.bags.empty()) return;
   const at::Tensor& like = trained_.parameters.front().second;
   const data::DevicePatches patches = device_patches(batch, config_, model_, like);
   result.phases["read"] += reading.seconds();
 
-  watchdog_.phase("scan");
-  const double waited = patches.seconds_waited();
-  const Stopwatch scanning;
-  const selection::Selection selection = pass_.select(
-      batch, patches, training_request(config_, place.epoch, place.exploration, [this] {
-        stop_or_go_on(watchdog_);
-      }));
-  const double waiting = patches.seconds_waited() - waited;
-  result.phases["scan"] += scanning.seconds() - waiting;
-  result.phases["read"] += waiting;
-  result.read_wait += waiting;
+  const selection::Selection selection = select(batch, patches, place, result);
 
   watchdog_.phase("forward");
-  const Stopwatch forwarding;
-  model::Forward forward;
-  forward.training = true;
-  forward.statistics = &model_.statistics();
-  forward.generator = dropout_generator(like, config_.experiment.seed, place,
-                                        place.step * config_.training.micro_batches + micro_batch);
-  const model::Ragged tokens = pass_.tokens(batch, patches, selection, forward);
-  const ShareLoss loss = share_loss(model_.heads(), model_.options().tasks, tokens, pictures,
-                                    labels_, global_weights, config_.training.loss_epsilon);
-  result.phases["forward"] += forwarding.seconds();
+  const ShareLoss loss = [&] {
+    const PhaseWithTiles forwarding("forward", patches, result);
+    model::Forward forward;
+    forward.training = true;
+    forward.statistics = &model_.statistics();
+    forward.generator =
+        dropout_generator(like, config_.experiment.seed, place,
+                          place.step * config_.training.micro_batches + micro_batch);
+    const model::Ragged tokens = pass_.tokens(batch, patches, selection, forward);
+    return share_loss(model_.heads(), model_.options().tasks, tokens, pictures, labels_,
+                      global_weights, config_.training.loss_epsilon);
+  }();
 
   watchdog_.phase("backward");
   const Stopwatch going_back;
-  if (loss.total.requires_grad()) loss.total.backward();
+  // All ranks of the group have the whole loss.
+  if (loss.total.requires_grad()) (loss.total / pass_.group_size()).backward();
   result.phases["backward"] += going_back.seconds();
 
+  sums.values[2] += static_cast<double>(selection.patches_scanned);
+  if (!place_.leads()) return;
   sums.values[0] += loss.total.detach();
   sums.values[1] += static_cast<double>(pictures.size());
-  sums.values[2] += static_cast<double>(selection.patches_scanned);
   count_losses(loss.of_pictures, batch, sums);
 }
 

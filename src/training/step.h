@@ -48,12 +48,14 @@ struct StepPlace {
 // Supplies the host batch of this rank's next micro-batch.
 using NextBatch = std::function<data::HostBatch()>;
 
-// Borrows everything it is given. Collective: every rank calls run() for the same steps.
+// Borrows everything it is given; `group` is of this rank's patch group, whose ranks host the same
+// micro-batches. Collective: every rank calls run() for the same steps.
 class TrainingStep {
  public:
   TrainingStep(const config::Config& config, const data::Dataset& dataset, model::Model& model,
                optimization::Optimizer& optimizer, distributed::World& world,
-               distributed::Collectives& collectives, distributed::Watchdog& watchdog);
+               distributed::Collectives& collectives, distributed::Collectives& group,
+               distributed::Watchdog& watchdog);
   ~TrainingStep();
 
   // Throws Error(70) naming step, task and pictures when the loss or a gradient is not finite; the
@@ -61,13 +63,16 @@ class TrainingStep {
   StepResult run(const data::StepPlan& plan, const StepPlace& place, double learning_rate,
                  const NextBatch& next_batch);
 
-  // The micro-batches of a step that `rank` hosts: [first, last).
-  static std::pair<int64_t, int64_t> hosted(int64_t micro_batches, int rank, int world_size);
+  // The micro-batches of a step that a data group hosts: [first, last).
+  static std::pair<int64_t, int64_t> hosted(int64_t micro_batches,
+                                            const distributed::PatchGroup& place);
 
   Pass& pass() { return pass_; }
 
  private:
   struct Sums;  // what is reduced beside the gradients
+  selection::Selection select(const data::HostBatch& batch, const data::DevicePatches& patches,
+                              const StepPlace& place, StepResult& result);
   void run_micro_batch(const std::vector<int64_t>& pictures, int64_t micro_batch,
                        const StepPlace& place, const std::vector<double>& global_weights,
                        const NextBatch& next_batch, Sums& sums, StepResult& result);
@@ -79,6 +84,7 @@ class TrainingStep {
   optimization::Optimizer& optimizer_;
   distributed::World& world_;
   distributed::Watchdog& watchdog_;
+  const distributed::PatchGroup place_;
   LabelWeights labels_;
   Pass pass_;
   optimization::Group trained_;  // the parameters that train

@@ -1,6 +1,9 @@
 // How a signal ends a piece of work (runtime.md, Signals).
 #pragma once
 
+#include <functional>
+
+#include "distributed/collectives.h"
 #include "distributed/signals.h"
 #include "distributed/watchdog.h"
 
@@ -17,5 +20,9 @@ inline void stop_or_wait_on(distributed::Watchdog& watchdog, bool went_on) {
 }
 
 inline void stop_or_go_on(distributed::Watchdog& watchdog) { stop_or_wait_on(watchdog, true); }
+
+// Does `work`, which is not collective; when it throws StopRequested on one rank of the group, all
+// throw it. Null: this rank alone. Collective over the group.
+void stop_together(distributed::Collectives* group, const std::function<void()>& work);
 
 }  // namespace dbps::training

@@ -219,10 +219,12 @@ std::string train(const TrainRequest& request, distributed::World& world) {
 
   const std::unique_ptr<distributed::Collectives> collectives =
       distributed::make_collectives(world, config.distributed, device);
+  const std::unique_ptr<distributed::Collectives> group =
+      distributed::make_group_collectives(world, config.distributed, device);
   if (world.rank() == 0) {
     show_plan(config, dataset, folder.path, world, device, collectives->name());
   }
-  const Session session = {config, dataset, world, *collectives, watchdog, device, folder};
+  const Session session = {config, dataset, world, *collectives, *group, watchdog, device, folder};
   if (request.dry_run) {
     rehearse(session);
   } else {

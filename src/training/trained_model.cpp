@@ -46,6 +46,7 @@ config::Config trained_config(const ModelSource& source, const model::WeightsFil
   // What the training's machine decided.
   config.distributed.device = distributed::DeviceKind::kAuto;
   config.distributed.threads = 0;
+  config.distributed.patch_group = 1;
   config.data.decode_threads = 0;
   config.data.host_bytes = 0;
   config.data.device_bytes = 0;
@@ -92,8 +93,10 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
       device, tensor_type(trained.config->training.precision), trained.config->experiment.seed);
   model::load_model(trained.model->tensors(), file, weights);
   trained.metadata = file.metadata;
-  trained.pass = std::make_unique<Pass>(*trained.model, trained.config->selection,
-                                        compute_types(trained.config->training));
+  trained.group = distributed::make_group_collectives(world, trained.config->distributed, device);
+  trained.pass =
+      std::make_unique<Pass>(*trained.model, trained.config->selection,
+                             compute_types(trained.config->training), trained.group.get());
   trained.weights = weights;
   return trained;
 }

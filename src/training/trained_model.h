@@ -8,6 +8,7 @@
 #include <string>
 
 #include "config/config.h"
+#include "distributed/collectives.h"
 #include "distributed/world.h"
 #include "model/model.h"
 #include "training/pass.h"
@@ -15,10 +16,11 @@
 namespace dbps::training {
 
 // Owns model and pass; `config` is the one the model was trained with, devices and threads
-// excepted.
+// excepted. A patch group is the size that an override says.
 struct TrainedModel {
   std::unique_ptr<config::Config> config;
   std::unique_ptr<model::Model> model;
+  std::unique_ptr<distributed::Collectives> group;  // of this rank's patch group
   std::unique_ptr<Pass> pass;
   std::filesystem::path weights;                // the file they came from
   std::map<std::string, std::string> metadata;  // of that file

@@ -84,8 +84,9 @@ Trainer::Trainer(const Session& session)
     load_initial_weights(model_, config.training.initial_weights, config.training.reset_heads);
   }
   optimizer_ = optimization::make_optimizer(config.optimizer, parameter_groups(model_, config));
-  step_ = std::make_unique<TrainingStep>(config, session.dataset, model_, *optimizer_,
-                                         session.world, session.collectives, session.watchdog);
+  step_ =
+      std::make_unique<TrainingStep>(config, session.dataset, model_, *optimizer_, session.world,
+                                     session.collectives, session.group, session.watchdog);
   state_.config = config::to_toml(config, /*comments=*/false);
   state_.store_fingerprint = session.dataset.fingerprint();
   state_.labels_hash = session.dataset.labels_hash();
@@ -173,8 +174,9 @@ void Trainer::run() {
 std::unique_ptr<data::Loader> Trainer::make_loader(const std::vector<data::StepPlan>& steps,
                                                    int64_t epoch, int64_t first_step) const {
   const config::Config& config = session_.config;
-  const auto [first, last] = TrainingStep::hosted(
-      config.training.micro_batches, session_.world.rank(), session_.world.world_size());
+  const auto [first, last] =
+      TrainingStep::hosted(config.training.micro_batches,
+                           distributed::patch_group_of(session_.world, config.distributed));
   std::vector<std::vector<int64_t>> batches;
   std::vector<std::vector<int64_t>> occurrences;
   for (size_t s = static_cast<size_t>(first_step); s < steps.size(); ++s) {

@@ -31,6 +31,7 @@ struct Session {
   const data::Dataset& dataset;
   distributed::World& world;
   distributed::Collectives& collectives;
+  distributed::Collectives& group;  // of this rank's patch group
   distributed::Watchdog& watchdog;
   at::Device device;
   RunFolder folder;

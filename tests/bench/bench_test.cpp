@@ -10,6 +10,7 @@
 #include "bench/report.h"
 #include "support/small_store.h"
 #include "support/temp_folder.h"
+#include "support/tile_store.h"
 
 namespace dbps::bench {
 namespace {
@@ -162,6 +163,15 @@ TEST_F(BenchmarkTest, ReadsAGivenStore) {
   settings_.store = (folder_.path() / "store").string();
   EXPECT_THAT(run("read")["benchmarks"][0]["of"].get<std::string>(), HasSubstr("2 bags"));
   EXPECT_THROW(run("decode"), ConfigError);  // PNG
+}
+
+TEST_F(BenchmarkTest, ReadsAndDecodesTiles) {
+  data::MadeTiles how;
+  how.codec = store::Codec::kJpeg;
+  data::make_tile_store(folder_.path() / "store", {{"a", 40, true}, {"b", 3, false}}, how);
+  settings_.store = (folder_.path() / "store").string();
+  EXPECT_THAT(run("read")["benchmarks"][0]["of"].get<std::string>(), HasSubstr("2 bags"));
+  EXPECT_THAT(run("decode")["benchmarks"][0]["of"].get<std::string>(), HasSubstr("43 pictures"));
 }
 
 TEST(Benchmarks, AnUnknownOneNamesTheNearest) {

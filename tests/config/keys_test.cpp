@@ -123,6 +123,7 @@ const std::map<std::string, Example> kExamples = {
     {"distributed.share_device", {"true", {"1", "\"x\""}}},
     {"distributed.backend", {"\"mpi\"", {"\"gloo\"", "1"}}},
     {"distributed.compress", {"\"bf16\"", {"\"fp16\"", "true"}}},
+    {"distributed.patch_group", {"2", {"0", "1.5", "true", "2"}, {"selection.ranking=global"}}},
     {"distributed.threads", {"2", {"-1", "1.5"}}},
     {"distributed.check_every", {"0", {"-1", "true"}}},
     {"distributed.tf32", {"true", {"1", "\"x\""}}},
@@ -137,7 +138,7 @@ const std::map<std::string, Example> kExamples = {
 const std::map<std::string, std::pair<const char*, const char*>> kPlanned = {
     {"data.bag", {"\"patient\"", "\"id\""}},      {"data.placement", {"\"staged\"", "\"shared\""}},
     {"data.stage_dir", {"\"/scratch\"", "\"\""}}, {"data.stage_homes", {"2", "0"}},
-    {"training.exact", {"true", "false"}},        {"distributed.patch_group", {"2", "1"}},
+    {"training.exact", {"true", "false"}},
 };
 
 // As it is typed: a task's key by the name of the task.

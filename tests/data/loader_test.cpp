@@ -5,11 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "base/error.h"
 #include "data/grid.h"
@@ -363,8 +365,21 @@ TEST_F(LoaderTest, ALongWaitIsToldAndCanBeGivenUp) {
   struct GivenUp {};
   EXPECT_THROW(loader.next([](bool) { throw GivenUp(); }), GivenUp);
   int pictures = 0;
-  EXPECT_TRUE(loader.next([&](bool went_on) { pictures += went_on ? 1 : 0; }));
+  const auto batch = loader.next([&](bool went_on) { pictures += went_on ? 1 : 0; });
+  ASSERT_TRUE(batch);
+  EXPECT_GT(batch->wait_seconds, 0);
   EXPECT_LE(pictures, 4);
+}
+
+TEST_F(LoaderTest, WhatLiesReadyWasNotWaitedFor) {
+  open({{"a", random_picture(64, 64, 1)}});
+  Loader loader(*dataset_, options_, std::vector<std::vector<int64_t>>(21, {0}));
+  int64_t without_waiting = 0;
+  while (const auto batch = loader.next()) {
+    if (batch->wait_seconds == 0) ++without_waiting;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_GT(without_waiting, 10);
 }
 
 TEST_F(LoaderTest, MemoryStaysWithinHostBytes) {

@@ -35,6 +35,8 @@ class FakeNetwork {
     thread_.join();
   }
 
+  int world_size() const { return world_size_; }
+
   size_t start(size_t sequence, int rank, const at::Tensor& tensor) {
     const std::scoped_lock lock(mutex_);
     Slot& slot = slots_[sequence];
@@ -102,6 +104,8 @@ class FakeCollectives final : public Collectives {
     if (rank_ != root) tensor.zero_();
     all_reduce(tensor)->wait();
   }
+  int rank() const override { return rank_; }
+  int size() const override { return network_.world_size(); }
   const char* name() const override { return "fake"; }
   size_t num_started() const { return num_started_; }
 

@@ -186,6 +186,40 @@ TEST(Reducer, CompressedGradientsAreRoundedSums) {
   }
 }
 
+// Groups of two ranks in a row, beside the sums over all.
+TEST(PatchGroups, SumAndGatherAmongThemselves) {
+  DistributedOptions options = cpu_options();
+  options.patch_group = 2;
+  const PatchGroup place = patch_group_of(*world, options);
+  EXPECT_EQ(place.num_groups, expected_size / 2);
+  EXPECT_EQ(place.group, world->rank() / 2);
+  const auto all = make_collectives(*world, options, at::kCPU);
+  const auto group = make_group_collectives(*world, options, at::kCPU);
+  EXPECT_EQ(all->size(), expected_size);
+  EXPECT_EQ(all->rank(), world->rank());
+  ASSERT_EQ(group->size(), 2);
+  EXPECT_EQ(group->rank(), world->rank() % 2);
+  EXPECT_EQ(place.leads(), group->rank() == 0);
+
+  // One over all is under way meanwhile.
+  at::Tensor everyone = at::full({100'000}, 1, at::kLong);
+  const auto work = all->all_reduce(everyone);
+  const at::Tensor own = at::full({3}, world->rank(), at::kDouble);
+  const double first = world->rank() / 2 * 2;
+  EXPECT_TRUE(at::equal(sum(*group, own), at::full({3}, 2 * first + 1, at::kDouble)));
+  const at::Tensor gathered = gather(*group, own);
+  EXPECT_TRUE(at::equal(gathered[0], at::full({3}, first, at::kDouble)));
+  EXPECT_TRUE(at::equal(gathered[1], at::full({3}, first + 1, at::kDouble)));
+  EXPECT_EQ(own[0].item<double>(), world->rank()) << "what was gathered has changed";
+  work->wait();
+  EXPECT_EQ(everyone[99'999].item<int64_t>(), expected_size);
+
+  options.patch_group = 3;
+  EXPECT_THROW(patch_group_of(*world, options), ConfigError);
+  options.patch_group = 1;
+  EXPECT_EQ(make_group_collectives(*world, options, at::kCPU)->size(), 1);
+}
+
 TEST(Consistency, FindsOneFlippedBit) {
   at::Tensor first = at::arange(1000, at::kFloat);
   at::Tensor second = at::ones({3, 4});

@@ -87,7 +87,8 @@ class StepTest : public ::testing::Test {
     const auto collectives =
         distributed::make_collectives(*world, config.distributed, at::Device(at::kCPU));
     distributed::Watchdog watchdog(60, 0, "here", nullptr);
-    TrainingStep step(config, dataset, model, *optimizer, *world, *collectives, watchdog);
+    TrainingStep step(config, dataset, model, *optimizer, *world, *collectives, *collectives,
+                      watchdog);
 
     data::PlanOptions options;
     options.batch_size_global = kPictures;
