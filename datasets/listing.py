@@ -76,7 +76,8 @@ def parser(description):
 
 
 def write(path, root, rows):
-    """labels.csv, whole or not at all. Rows are dicts with `file` in place of id and path."""
+    """labels.csv, whole or not at all. Rows are dicts with `file` in place of path and, where they
+    have no `id`, of the id."""
     columns = [name for name in ("label", "split", "patient") if name in rows[0]]
     path.parent.mkdir(parents=True, exist_ok=True)
     making = path.with_name(path.name + ".making")
@@ -84,7 +85,7 @@ def write(path, root, rows):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "path", *columns])
         for row in rows:
-            name = row["file"].relative_to(root).with_suffix("").as_posix()
+            name = row.get("id") or row["file"].relative_to(root).with_suffix("").as_posix()
             place = pathlib.Path(os.path.relpath(row["file"], path.parent)).as_posix()
             writer.writerow([name, place, *(row[column] for column in columns)])
     making.replace(path)

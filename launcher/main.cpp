@@ -36,7 +36,7 @@ constexpr Verb kVerbs[] = {
     {"predict", "Pictures, folders or a store into JSON lines", add_predict, true},
     {"checkpoints", "List and verify a run's checkpoints", add_checkpoints, false},
     {"report", "One self-contained HTML page of runs", add_report, false},
-    {"export", "A run's weights into one file", add_export, true},
+    {"export", "A run's weights into one file, or a store for other tools", add_export, true},
     {"bench", "The phases measured on this machine, beside their limits", add_bench, true},
     {"doctor", "What this build and this machine have", add_doctor, false},
     {"completion", "Completion for bash and zsh", add_completion, false},

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/progress.h"
+#include "base/split_csv.h"
 #include "base/text.h"
 #include "launcher/verbs/verbs.h"
 
@@ -28,21 +29,25 @@ STORE/labels.csv, which you may edit: rows that are there are never changed. Wha
 already is skipped, an ingest that was interrupted goes on, and pictures that cannot be used are listed
 in STORE/failed.csv.
 
-With --kind features the files are .npy, .safetensors or HDF5 (.h5, .hdf5; CLAM's and TRIDENT's), one
+With --kind features the files are .npy, .safetensors, HDF5 (.h5, .hdf5; CLAM's and TRIDENT's) or .pt, one
 bag of vectors (N, D) each, float16, float32 or float64 (which becomes float32). Of .safetensors the
 tensor 'features' or the only one is read, else every tensor is a bag, FILE/TENSOR; of HDF5 the dataset
-'features' and, where it is there, 'coords'. All vectors of a store have one width.
+'features' and, where it is there, 'coords', else every group with 'img' is a bag (IPS). All vectors of a
+store have one width.
 
 With --kind tiles slides become bags of the tiles that show tissue: .svs, .ndpi, .mrxs and what else
 OpenSlide reads, TIFF, and JPEG and PNG of any size. JPEG tiles that agree with the grid are copied as
 they are, others encoded anew (--quality). STORE/slides/ has a picture of the tissue found and one of
-the tiles kept for each slide, STORE/slides.csv what was made of it.
+the tiles kept for each slide, STORE/slides.csv what was made of it. With --coords another tool's files
+say which tiles are kept, and of which size. SOURCE may also be one HDF5 file whose groups hold the
+patches of a slide each, 'img' (IPS).
 
 Examples:
   dbps ingest pictures/ store/
   dbps ingest list.csv store/ --codec jpeg --quality 90 --longest 4000 --jobs 16
   dbps ingest h5_files/ store/ --kind features --labels labels.csv
-  dbps ingest slides/ store/ --kind tiles --labels labels.csv --mpp 0.5)";
+  dbps ingest slides/ store/ --kind tiles --labels labels.csv --mpp 0.5
+  dbps ingest slides/ store/ --kind tiles --coords clam/patches)";
 
 struct Arguments {
   std::string source;
@@ -88,9 +93,9 @@ void take_options(Arguments& arguments, const distributed::World* world) {
 }
 
 void add_file(ingest::SourceList& sources, const std::string& file, const std::string& thing,
-              bool speaks) {
+              CsvTable (*read)(const fs::path&), bool speaks) {
   if (file.empty()) return;
-  const ingest::Unmatched unmatched = ingest::add_columns(sources, read_csv(file));
+  const ingest::Unmatched unmatched = ingest::add_columns(sources, read(file));
   if (!speaks) return;
   const auto warn = [&](const std::vector<std::string>& ids, const std::string& what) {
     if (!ids.empty()) log::warning("{}: {}: {}", file, what, join_words(ids));
@@ -210,8 +215,8 @@ void run(Arguments& arguments, const Context& context) {
   }
   refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  add_file(sources, arguments.labels, thing, speaks);
-  add_file(sources, arguments.split, thing, speaks);
+  add_file(sources, arguments.labels, thing, read_csv, speaks);
+  add_file(sources, arguments.split, thing, read_split_csv, speaks);
   const auto count = static_cast<int64_t>(sources.pictures.size());
   log::info("{} in {}", counted(count, thing), arguments.source);
   if (speaks && !sources.passed_over.empty()) {
@@ -248,6 +253,9 @@ void add_slide_options(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   add("--holes", options.tissue.holes, "Holes in tissue smaller than so many tiles are filled")
       ->capture_default_str();
+  add("--coords", options.coordinates,
+      "Keep the tiles that CLAM's or TRIDENT's files in this folder name: ID.h5 or ID_patches.h5")
+      ->check(CLI::ExistingDirectory);
 }
 
 }  // namespace
@@ -262,7 +270,8 @@ void add_ingest(CLI::App& app, Context& context) {
       ->required();
   app.add_option("--labels", arguments->labels,
                  "A CSV (id, slide_id or path; a column a task) in place of the folders' names");
-  app.add_option("--split", arguments->split, "A CSV (id, split or fold) for the splits");
+  app.add_option("--split", arguments->split,
+                 "A CSV (id, split or fold; CLAM's, TransMIL's) for the splits");
   app.add_option("--codec", arguments->codec, "keep (the sources' bytes as they are), jpeg or png")
       ->check(CLI::IsMember({"keep", "jpeg", "png"}))
       ->capture_default_str();

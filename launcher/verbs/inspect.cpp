@@ -173,7 +173,7 @@ json labels_of(const store::Reader& reader, const std::string& id) {
     if (!column) continue;
     for (const CsvRow& row : table.rows) {
       const std::string name = trim(row.fields[*column]);
-      if (name != id && ingest::without_source_extension(name) != id) continue;
+      if (name != id && without_extension(name) != id) continue;
       for (size_t c = 0; c < table.columns.size(); ++c) {
         if (c != *column) values[table.columns[c]] = trim(row.fields[c]);
       }

@@ -45,7 +45,7 @@ struct Options {
 struct Input {
   std::string id;
   fs::path source;                            // the file, or STORE/ID
-  std::string tensor = {};                    // of a .safetensors file of several bags
+  std::string member = {};                    // of a file of several bags
   std::shared_ptr<store::Reader> store = {};  // null for a file
   int64_t bag = 0;
 
@@ -87,7 +87,7 @@ void name_apart(std::vector<Input>& inputs) {
   for (const Input& input : inputs) ++count[input.id];
   for (Input& input : inputs) {
     if (count[input.id] < 2) continue;
-    input.id = (input.tensor.empty() ? input.source : input.source / input.tensor).string();
+    input.id = (input.member.empty() ? input.source : input.source / input.member).string();
   }
 }
 
@@ -102,7 +102,7 @@ std::vector<Input> list_inputs(const std::vector<std::string>& given,
       add_store(path, config, inputs);
     } else if (fs::is_directory(path) || kind == store::Kind::kFeatures) {
       for (const ingest::SourcePicture& found : ingest::find_sources(path, kind).pictures) {
-        inputs.push_back({found.id, found.path, found.tensor});
+        inputs.push_back({found.id, found.path, found.member});
       }
     } else if (fs::exists(path)) {
       inputs.push_back({path.stem().string(), path});
@@ -162,7 +162,7 @@ data::HostBatch read_vectors(const Input& input, int64_t width) {
     check_width(input, input.store->settings().channels, width);
     return data::vector_batch(*input.store, input.bag);
   }
-  const ingest::FeatureFile file = ingest::open_features(input.source, input.tensor);
+  const ingest::FeatureFile file = ingest::open_features(input.source, input.member);
   check_width(input, file.width, width);
   return data::vector_batch(input.id, ingest::as_stored(file, "float32"), width);
 }
@@ -260,7 +260,8 @@ void add_predict(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   app.description(
       "Predict pictures, folders of pictures or stores; one JSON line a picture, with what was "
-      "selected. A model of features reads .npy, .safetensors and HDF5 files and stores of those.");
+      "selected. A model of features reads .npy, .safetensors, HDF5 and .pt files and stores of "
+      "those.");
   app.add_option("MODEL", options->model,
                  "A run's folder, a .safetensors model, or with --weights a configuration")
       ->required();

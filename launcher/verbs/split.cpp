@@ -23,13 +23,15 @@ namespace fs = std::filesystem;
 
 constexpr const char* kHelp = R"(Divides a store's pictures and writes a CSV for the key data.split.
 
-Stratified by a label, patients kept whole (a column patient or case_id), the same for the same seed.
+Stratified by a label, patients kept whole (a column patient or case_id, or --patient-prefix), the same
+for the same seed.
 With --folds K the CSV has a column fold: with data.fold = f, fold f is validation and the others are
 train; --test P keeps a share out of all folds.
 
 Examples:
   dbps split store/ --validation 0.1 --test 0.2 --out splits.csv
-  dbps split store/ --folds 5 --seed 1 --out folds.csv)";
+  dbps split store/ --folds 5 --seed 1 --out folds.csv
+  dbps split tcga_store/ --folds 5 --patient-prefix 12)";
 
 struct Arguments {
   std::string store;
@@ -37,6 +39,7 @@ struct Arguments {
   std::string column;
   std::string out;
   ingest::SplitOptions options;
+  size_t patient_prefix = 0;
   bool force = false;
 };
 
@@ -58,6 +61,12 @@ size_t label_column(const CsvTable& table, const std::string& wanted) {
       fmt::format("{} has no column 'label': name one with --column", table.path.string()));
 }
 
+// What a row says, else the first characters of the picture's own name, where they were asked for.
+std::string patient_of(const std::string& said, const std::string& id, size_t prefix) {
+  if (!said.empty() || prefix == 0) return said;
+  return fs::path(id).filename().string().substr(0, prefix);
+}
+
 // The rows of the labels whose picture is in the store.
 std::vector<ingest::LabelledPicture> read_pictures(const Arguments& arguments) {
   const store::Reader reader(arguments.store);
@@ -71,14 +80,16 @@ std::vector<ingest::LabelledPicture> read_pictures(const Arguments& arguments) {
   std::map<std::string, int> line_of;
   for (const CsvRow& row : table.rows) {
     std::string name = trim(row.fields[*id]);
-    if (reader.find_bag(name) < 0) name = ingest::without_source_extension(name);
+    if (reader.find_bag(name) < 0) name = without_extension(name);
     if (reader.find_bag(name) < 0) continue;
     const auto [first, is_new] = line_of.emplace(name, row.line);
     if (!is_new) {
       throw DataError(fmt::format("{}: lines {} and {} both speak of '{}'", table.path.string(),
                                   first->second, row.line, name));
     }
-    pictures.push_back({name, trim(row.fields[label]), patient ? trim(row.fields[*patient]) : ""});
+    const std::string said = patient ? trim(row.fields[*patient]) : "";
+    pictures.push_back(
+        {name, trim(row.fields[label]), patient_of(said, name, arguments.patient_prefix)});
   }
   if (pictures.empty()) {
     throw DataError(fmt::format("{} names no picture of {}", table.path.string(), arguments.store));
@@ -121,6 +132,9 @@ void add_split(CLI::App& app, Context& context) {
   app.add_option("--test", arguments->options.test, "Share of test")->capture_default_str();
   app.add_option("--folds", arguments->options.folds, "Number of folds, in place of --validation")
       ->check(CLI::Range(2, 1'000'000));
+  app.add_option("--patient-prefix", arguments->patient_prefix,
+                 "Where no column says the patient, so many first characters of the picture's name "
+                 "do; TCGA: 12");
   app.add_option("--seed", arguments->options.seed, "Decides who goes where")
       ->capture_default_str();
   app.add_flag("--force", arguments->force, "Replace the CSV when it is there");

@@ -123,6 +123,11 @@ class Collector {
   Collector(const Members& members, std::string folder, const fs::path& path)
       : members_(members), folder_(std::move(folder)), path_(path) {}
 
+  PthHeader collect(const PickleTensor& tensor) {
+    header_.tensors.emplace("", checked("", tensor));
+    return std::move(header_);
+  }
+
   PthHeader collect(const PickleDict& dict) {
     for (const auto& [key, value] : dict.items) {
       const auto* tensor = value->as<PickleTensor>();
@@ -195,10 +200,14 @@ class Collector {
   std::map<std::string, size_t> numbers_;
 };
 
-}  // namespace
+struct OpenedPth {
+  Members members;
+  std::string folder;
+  Pickle pickle;
+};
 
-PthHeader read_pth_header(const fs::path& path) {
-  const Members members = read_zip_directory(path);
+OpenedPth open_pth(const fs::path& path) {
+  Members members = read_zip_directory(path);
   const std::string folder = folder_of(members, path);
   refuse_torchscript(members, folder, path);
   refuse_big_endian(members, folder, path);
@@ -207,8 +216,24 @@ PthHeader read_pth_header(const fs::path& path) {
     throw DataError(fmt::format("{}: its pickle is larger than any state dict's", path.string()));
   }
   const std::vector<uint8_t> bytes = read_zip_member(path, member->first, member->second);
-  const Pickle pickle(bytes, path.string());
-  return Collector(members, folder, path).collect(state_dict_of(pickle.root(), path));
+  return {std::move(members), folder, Pickle(bytes, path.string())};
+}
+
+}  // namespace
+
+PthHeader read_pth_header(const fs::path& path) {
+  const OpenedPth pth = open_pth(path);
+  const PickleDict& dict = state_dict_of(pth.pickle.root(), path);
+  return Collector(pth.members, pth.folder, path).collect(dict);
+}
+
+PthHeader read_pth_tensor(const fs::path& path) {
+  const OpenedPth pth = open_pth(path);
+  const auto* tensor = pth.pickle.root().as<PickleTensor>();
+  if (tensor == nullptr) {
+    throw DataError(fmt::format("{} holds something else than one tensor", path.string()));
+  }
+  return Collector(pth.members, pth.folder, path).collect(*tensor);
 }
 
 }  // namespace dbps

@@ -39,4 +39,8 @@ struct PthHeader {
 // conversion: TorchScript archives and big-endian files.
 PthHeader read_pth_header(const std::filesystem::path& path);
 
+// The same of a file that holds a tensor alone, torch.save(tensor), as CLAM's features are: it has
+// the name "".
+PthHeader read_pth_tensor(const std::filesystem::path& path);
+
 }  // namespace dbps

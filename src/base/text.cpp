@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <numeric>
 
@@ -95,6 +96,18 @@ std::string to_lower(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return lower;
+}
+
+std::string without_extension(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  if (dot == std::string::npos || dot == 0 || name.find('/', dot) != std::string::npos) return name;
+  const std::string_view extension = std::string_view(name).substr(dot + 1);
+  const bool short_enough = !extension.empty() && extension.size() <= 5;
+  const bool alphanumeric = std::all_of(extension.begin(), extension.end(),
+                                        [](unsigned char c) { return std::isalnum(c); });
+  const bool has_letter = std::any_of(extension.begin(), extension.end(),
+                                      [](unsigned char c) { return std::isalpha(c); });
+  return short_enough && alphanumeric && has_letter ? name.substr(0, dot) : name;
 }
 
 }  // namespace dbps

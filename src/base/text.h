@@ -24,4 +24,9 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::string trim(std::string_view text);
 std::string to_lower(std::string_view text);  // ASCII letters
 
+// How a CSV may name a file: "a/b.tif" gives "a/b". What follows the last dot must look like an
+// extension, up to five letters and digits with a letter among them: nothing is taken off
+// "patient_1.5", nor off a name that ends with a UUID.
+std::string without_extension(const std::string& name);
+
 }  // namespace dbps

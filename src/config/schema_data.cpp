@@ -127,7 +127,7 @@ void add_data_keys(std::vector<Key>& keys) {
       "bag", Value{"id", "", false},
       "what one label belongs to: a picture (\"id\") or all pictures of a patient (\"patient\")");
   t.path("split", &DataOptions::split, kFixed,
-         "a CSV with id and split; \"\": the labels' column, else fraction_validation");
+         "a CSV with id and split, or CLAM's; \"\": the labels' column, else fraction_validation");
   t.integer("fold", &DataOptions::fold, {}, kFixed, "which fold of a k-fold split validates");
   t.real("fraction_validation", &DataOptions::fraction_validation,
          {.low = 0, .high = 1, .below_high = true}, kFixed,

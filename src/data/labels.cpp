@@ -3,32 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <optional>
 #include <set>
-#include <string_view>
 
 #include "base/error.h"
 #include "base/text.h"
 
 namespace dbps::data {
 namespace {
-
-// "a/b.tif" -> "a/b". What follows the dot must look like an extension: the 5 of "patient_1.5" is
-// not.
-std::optional<std::string> without_extension(const std::string& id) {
-  const size_t dot = id.rfind('.');
-  if (dot == std::string::npos || dot == 0 || id.find('/', dot) != std::string::npos) return {};
-  const std::string_view extension = std::string_view(id).substr(dot + 1);
-  const bool short_enough = !extension.empty() && extension.size() <= 5;
-  const bool alphanumeric = std::all_of(extension.begin(), extension.end(),
-                                        [](unsigned char c) { return std::isalnum(c); });
-  const bool has_letter = std::any_of(extension.begin(), extension.end(),
-                                      [](unsigned char c) { return std::isalpha(c); });
-  if (!short_enough || !alphanumeric || !has_letter) return {};
-  return id.substr(0, dot);
-}
 
 std::optional<double> as_number(const std::string& text) {
   double value = 0;
@@ -83,12 +66,8 @@ std::optional<size_t> find_any(const CsvTable& table, std::initializer_list<cons
 
 int64_t PictureIds::find(const std::string& id) const {
   if (const auto found = picture_of_.find(id); found != picture_of_.end()) return found->second;
-  if (const auto stem = without_extension(id)) {
-    if (const auto found = picture_of_.find(*stem); found != picture_of_.end()) {
-      return found->second;
-    }
-  }
-  return -1;
+  const auto found = picture_of_.find(without_extension(id));
+  return found == picture_of_.end() ? -1 : found->second;
 }
 
 std::string place_in(const CsvTable& table, const CsvRow& row) {

@@ -8,10 +8,10 @@
 #include <set>
 #include <utility>
 
-#include "base/csv.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/split_csv.h"
 #include "base/text.h"
 #include "data/labels.h"
 
@@ -66,6 +66,24 @@ class SplitColumns {
   std::string wanted_;
   std::set<std::string> folds_;
 };
+
+// A patient's pictures in training make those in test too easy.
+void warn_of_divided_patients(const std::vector<Picture>& pictures, const std::vector<bool>& named,
+                              const std::filesystem::path& path) {
+  std::map<std::string, std::set<Split>> splits;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    if (named[i] && !pictures[i].patient.empty()) {
+      splits[pictures[i].patient].insert(pictures[i].split);
+    }
+  }
+  std::vector<std::string> divided;
+  for (const auto& [patient, in] : splits) {
+    if (in.size() > 1) divided.push_back(patient);
+  }
+  if (divided.empty()) return;
+  log::warning("{}: {} in more than one split: {}", path.string(),
+               counted(static_cast<int64_t>(divided.size()), "patient"), join_words(divided, 3));
+}
 
 }  // namespace
 
@@ -122,7 +140,7 @@ std::vector<int64_t> stratify(const std::vector<SplitItem>& items,
 
 std::vector<bool> read_splits(const std::filesystem::path& path, int64_t fold,
                               std::vector<Picture>& pictures) {
-  const CsvTable table = read_csv(path);
+  const CsvTable table = read_split_csv(path);
   const size_t id = find_id_column(table);
   SplitColumns columns(table, fold);
   PictureIds ids;
@@ -151,6 +169,7 @@ std::vector<bool> read_splits(const std::filesystem::path& path, int64_t fold,
   }
   std::vector<bool> named(pictures.size());
   std::transform(line_of.begin(), line_of.end(), named.begin(), [](int line) { return line != 0; });
+  warn_of_divided_patients(pictures, named, path);
   return named;
 }
 

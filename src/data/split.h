@@ -24,9 +24,10 @@ struct SplitItem {
 std::vector<int64_t> stratify(const std::vector<SplitItem>& items,
                               const std::vector<double>& shares, int64_t seed);
 
-// Sets the split of each picture as a CSV says, by `split`, or by `fold`, where that of number
-// `fold` is the validation split; returns, a picture, whether the CSV names it. Throws DataError
-// for the file, ConfigError when no row has that fold.
+// Sets the split of each picture as a CSV says (CLAM's and TransMIL's too: base/split_csv.h), by
+// `split`, or by `fold`, where that of number `fold` is the validation split; returns, a picture,
+// whether the CSV names it. Warns of patients in more than one split. Throws DataError for the
+// file, ConfigError when no row has that fold.
 std::vector<bool> read_splits(const std::filesystem::path& path, int64_t fold,
                               std::vector<Picture>& pictures);
 

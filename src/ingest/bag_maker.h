@@ -38,6 +38,10 @@ std::unique_ptr<BagMaker> make_slide_maker(const SourceList& sources,
                                            const std::filesystem::path& store,
                                            const IngestOptions& options, int jobs);
 
+// Of the members of an HDF5 file. Throws ConfigError as settings_of() does.
+std::unique_ptr<BagMaker> make_patch_maker(const std::filesystem::path& store,
+                                           const IngestOptions& options);
+
 // Looks at the store for its settings, or else, on `jobs` threads, at the headers of all sources.
 std::unique_ptr<BagMaker> make_feature_maker(const SourceList& sources,
                                              const std::filesystem::path& store, int jobs);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/half.h"
+#include "base/pth.h"
 #include "base/safetensors.h"
 #include "base/text.h"
 #include "ingest/npy.h"
@@ -60,6 +61,8 @@ void read_plainly(FeatureFile& file, const fs::path& path, uint64_t begin) {
   };
 }
 
+bool is_hdf5(const std::string& extension) { return extension == ".h5" || extension == ".hdf5"; }
+
 FeatureFile open_npy(const fs::path& path) {
   FeatureFile file;
   file.name = path.string();
@@ -103,30 +106,58 @@ const SafetensorsEntry& find_tensor(const SafetensorsHeader& header, const Featu
                            names.empty() ? "nothing" : join_words(names)));
 }
 
-FeatureFile open_safetensors(const fs::path& path, const std::string& tensor) {
-  FeatureFile file;
-  file.name = tensor.empty() ? path.string() : fmt::format("{} ('{}')", path.string(), tensor);
-  const SafetensorsHeader header = read_safetensors_header(path);
-  const SafetensorsEntry& entry = find_tensor(header, file, tensor);
-  if (entry.dtype == "F16") {
+// What messages call a member of a file.
+std::string name_of(const fs::path& path, const std::string& member) {
+  return member.empty() ? path.string() : fmt::format("{} ('{}')", path.string(), member);
+}
+
+// In the words of safetensors.
+void set_type(FeatureFile& file, const std::string& dtype) {
+  if (dtype == "F16") {
     file.type = FloatType::kFloat16;
-  } else if (entry.dtype == "F32") {
+  } else if (dtype == "F32") {
     file.type = FloatType::kFloat32;
-  } else if (entry.dtype == "F64") {
+  } else if (dtype == "F64") {
     file.type = FloatType::kFloat64;
   } else {
-    refuse(file, fmt::format("numbers of type {} are not read; save F16, F32 or F64", entry.dtype));
+    refuse(file, fmt::format("numbers of type {} are not read; save F16, F32 or F64", dtype));
   }
+}
+
+FeatureFile open_safetensors(const fs::path& path, const std::string& tensor) {
+  FeatureFile file;
+  file.name = name_of(path, tensor);
+  const SafetensorsHeader header = read_safetensors_header(path);
+  const SafetensorsEntry& entry = find_tensor(header, file, tensor);
+  set_type(file, entry.dtype);
   set_shape(file, entry.shape);
   check_size(file);
   read_plainly(file, path, entry.begin);
   return file;
 }
 
-FeatureFile open_hdf5(const fs::path& path) {
-  const auto opened = std::make_shared<store::Hdf5Features>(path);
+FeatureFile open_pt(const fs::path& path) {
   FeatureFile file;
   file.name = path.string();
+  const PthHeader header = read_pth_tensor(path);
+  const PthTensor& tensor = header.tensors.begin()->second;
+  const PthStorage& storage = header.storages[tensor.storage];
+  set_type(file, storage.dtype);
+  set_shape(file, tensor.shape);
+  check_size(file);
+  const size_t last = tensor.strides.size() - 1;
+  if (tensor.strides[last] != 1 || (file.count > 1 && tensor.strides[last - 1] != file.width)) {
+    refuse(file, "its vectors do not lie end to end: save tensor.contiguous()");
+  }
+  read_plainly(file, path,
+               storage.begin + static_cast<uint64_t>(tensor.offset * item_size(file.type)));
+  return file;
+}
+
+FeatureFile open_hdf5(const fs::path& path, const std::string& group) {
+  const auto opened = std::make_shared<store::Hdf5Features>(path, group);
+  FeatureFile file;
+  file.name = name_of(path, group);
   file.count = opened->count();
   file.width = opened->width();
   file.type = opened->item_size() == 2   ? FloatType::kFloat16
@@ -134,6 +165,7 @@ FeatureFile open_hdf5(const fs::path& path) {
                                          : FloatType::kFloat64;
   check_size(file);
   file.places = opened->places();
+  file.frame = opened->frame();
   file.read = [opened](int64_t first, int64_t count, uint8_t* out) {
     opened->read(first, count, out);
   };
@@ -189,29 +221,35 @@ const char* float_name(FloatType type) {
   return "?";
 }
 
-FeatureFile open_features(const fs::path& path, const std::string& tensor) {
+FeatureFile open_features(const fs::path& path, const std::string& member) {
   const std::string extension = to_lower(path.extension().string());
   if (extension == ".npy") return open_npy(path);
-  if (extension == ".safetensors") return open_safetensors(path, tensor);
-  if (extension == ".h5" || extension == ".hdf5") return open_hdf5(path);
-  throw DataError(fmt::format("{}: features are read from .npy, .safetensors, .h5 and .hdf5 files",
-                              path.string()));
+  if (extension == ".safetensors") return open_safetensors(path, member);
+  if (is_hdf5(extension)) return open_hdf5(path, member);
+  if (extension == ".pt") return open_pt(path);
+  throw DataError(fmt::format(
+      "{}: features are read from .npy, .safetensors, .h5, .hdf5 and .pt files", path.string()));
 }
 
-std::vector<std::string> bags_of_safetensors(const fs::path& path) {
-  if (to_lower(path.extension().string()) != ".safetensors") return {};
-  std::vector<std::string> names;
+std::vector<BagMember> members_of(const fs::path& path) {
+  const std::string extension = to_lower(path.extension().string());
+  std::vector<BagMember> members;
+  if (is_hdf5(extension)) {
+    for (const store::Hdf5Bag& bag : store::hdf5_bags(path))
+      members.push_back({bag.name, bag.label});
+  }
+  if (extension != ".safetensors") return members;
   try {
     const SafetensorsHeader header = read_safetensors_header(path);
     if (header.entries.size() < 2 || header.entries.contains("features")) return {};
     for (const auto& [name, entry] : header.entries) {
       if (!is_bag_shape(entry)) return {};
-      names.push_back(name);
+      members.push_back({name, ""});
     }
   } catch (const DataError&) {
     return {};
   }
-  return names;
+  return members;
 }
 
 store::Vectors as_stored(const FeatureFile& file, const std::string& pixel_type) {

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 struct Form {
   int64_t width = 0;
   FloatType type = FloatType::kFloat32;
+  int64_t patch_size = 0;
 };
 
 // Nothing of a file that cannot be read: it fails by name when its turn comes.
@@ -28,16 +29,27 @@ std::vector<std::optional<Form>> forms_of(const SourceList& sources, int jobs) {
   parallel_for(static_cast<int64_t>(forms.size()), jobs, [&](int64_t i) {
     const SourcePicture& source = sources.pictures[i];
     try {
-      const FeatureFile file = open_features(source.path, source.tensor);
-      forms[i] = {file.width, file.type};
+      const FeatureFile file = open_features(source.path, source.member);
+      forms[i] = {file.width, file.type, file.frame.size};
     } catch (const DataError&) {
     }
   });
   return forms;
 }
 
-// The width that most files have (of equals the one that comes first), and whether all of those
-// hold float16.
+// The patch size that all files give that give one; 0: none does, or they differ.
+int64_t common_patch_size(const std::vector<std::optional<Form>>& forms) {
+  int64_t size = 0;
+  for (const auto& form : forms) {
+    if (!form || form->patch_size == 0) continue;
+    if (size != 0 && form->patch_size != size) return 0;
+    size = form->patch_size;
+  }
+  return size;
+}
+
+// The width that most files have (of equals the one that comes first), whether all of those hold
+// float16, and the size of their patches.
 store::Settings settings_of_sources(const SourceList& sources, int jobs) {
   const std::vector<std::optional<Form>> forms = forms_of(sources, jobs);
   std::map<int64_t, int64_t> files;
@@ -58,6 +70,7 @@ store::Settings settings_of_sources(const SourceList& sources, int jobs) {
     return !form || form->width != settings.channels || form->type == FloatType::kFloat16;
   });
   settings.pixel_type = halves ? "float16" : "float32";
+  settings.tile_size = common_patch_size(forms);
   return settings;
 }
 
@@ -77,13 +90,18 @@ class FeatureMaker final : public BagMaker {
 
   MadeBag make(const SourcePicture& source, store::Writer& writer) override {
     store::Source origin = describe_source(source.path);
-    const FeatureFile file = open_features(source.path, source.tensor);
+    const FeatureFile file = open_features(source.path, source.member);
     if (file.width != settings_.channels) {
       throw DataError(fmt::format("{}: vectors of {} numbers, but the store's have {}", file.name,
                                   file.width, settings_.channels));
     }
+    check_patch_size(file);
     store::Bag bag;
     bag.id = source.id;
+    bag.width = file.frame.width;
+    bag.height = file.frame.height;
+    bag.level = file.frame.level;
+    if (file.frame.downsample > 0.0) bag.downsample = file.frame.downsample;
     origin.path = file.name;
     writer.append(bag, origin, as_stored(file, settings_.pixel_type));
 
@@ -100,6 +118,13 @@ class FeatureMaker final : public BagMaker {
   }
 
  private:
+  void check_patch_size(const FeatureFile& file) const {
+    const int64_t size = file.frame.size;
+    if (size == 0 || settings_.tile_size == 0 || size == settings_.tile_size) return;
+    throw DataError(fmt::format("{}: of patches of {} pixels, but the store's have {}", file.name,
+                                size, settings_.tile_size));
+  }
+
   const store::Settings settings_;
 };
 

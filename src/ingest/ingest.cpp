@@ -27,6 +27,7 @@ std::unique_ptr<BagMaker> make_maker(const SourceList& sources, const fs::path& 
     case store::Kind::kFeatures:
       return make_feature_maker(sources, store, jobs);
     case store::Kind::kTiles:
+      if (!sources.pictures.front().member.empty()) return make_patch_maker(store, options);
       return make_slide_maker(sources, store, options, jobs);
     default:
       return make_picture_maker(options);

@@ -31,12 +31,17 @@ store::Settings settings_of_tiles(const IngestOptions& options, store::Settings 
   require(0 <= tissue.foreground && tissue.foreground <= 1,
           fmt::format("--foreground {} lies outside 0 .. 1", tissue.foreground));
   require(tissue.specks >= 0 && tissue.holes >= 0, "--specks and --holes cannot be negative");
+  const bool given = !options.coordinates.empty();
+  require(!given || (options.mpp == 0 && options.level < 0 && tissue == store::TileSettings{}),
+          "--coords says which tiles to keep, and of which scale: leave out --mpp, "
+          "--magnification, --level, --overlap and what finds tissue");
   settings.kind = store::Kind::kTiles;
   settings.quality = options.codec == store::Codec::kPng ? 0 : options.quality;
   settings.tile_size = options.tile_size;
   settings.mpp = options.mpp;
   settings.tiles = tissue;
   settings.tiles.level = std::max(0, options.level);
+  settings.tiles.given = given ? 1 : 0;
   return settings;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "store/format.h"
 
@@ -23,6 +24,7 @@ struct IngestOptions {
   int level = -1;              // of the slides; -1: level 0, and slides must know their mpp
   double slide_mpp = 0;        // of slides that do not say
   store::TileSettings tissue;  // but for the level
+  std::string coordinates;     // folder of CLAM's or TRIDENT's files, in place of tissue; "": none
 };
 
 // What a store of pictures or tiles of these options is made with. Throws ConfigError for options

@@ -14,9 +14,11 @@
 #include "image/slide.h"
 #include "image/tile.h"
 #include "ingest/bag_maker.h"
+#include "ingest/coordinate_grid.h"
 #include "ingest/pixel_budget.h"
 #include "ingest/tile_grid.h"
 #include "store/manifest.h"
+#include "store/slide_coordinates.h"
 #include "store/tile_file.h"
 
 namespace dbps::ingest {
@@ -29,16 +31,26 @@ constexpr int64_t kLongestGrid = 2048;  // pixels of the picture of the grid
 constexpr int64_t kTilesATurn = 64;     // and thread: then they go to the disk
 constexpr image::Colour kKept = {0, 160, 60};
 
+// Which tiles of a slide to keep.
+struct Choice {
+  TileScale scale;
+  TileGrid grid;
+  std::string tissue;  // cells of the report
+  std::string threshold;
+};
+
 // Makes the tiles of one slide, on a slide of its own.
 class TileReader {
  public:
-  TileReader(const fs::path& path, const TileScale& scale, const store::Settings& settings)
-      : slide_(image::open_slide(path)), name_(path.string()), scale_(scale), settings_(settings) {
-    const image::JpegTiles* jpeg = slide_->jpeg_tiles(scale.level);
+  TileReader(const fs::path& path, const Choice& choice, const store::Settings& settings)
+      : slide_(image::open_slide(path)),
+        name_(path.string()),
+        scale_(choice.scale),
+        settings_(settings) {
+    const image::JpegTiles* jpeg = slide_->jpeg_tiles(scale_.level);
     const bool agrees =
         jpeg != nullptr && jpeg->width == settings.tile_size && jpeg->height == settings.tile_size;
-    if (agrees && scale.shrink == 1 && settings.tiles.overlap == 0 &&
-        settings.codec == store::Codec::kKeep) {
+    if (agrees && choice.grid.is_slides_own && settings.codec == store::Codec::kKeep) {
       copied_ = jpeg;
     }
   }
@@ -82,7 +94,10 @@ class SlideMaker final : public BagMaker {
  public:
   SlideMaker(const SourceList& sources, const fs::path& store, const IngestOptions& options,
              int jobs)
-      : store_(store), slide_mpp_(options.slide_mpp), settings_(settings_of(options)) {
+      : store_(store),
+        coordinates_(options.coordinates),
+        slide_mpp_(options.slide_mpp),
+        settings_(settings_of(options)) {
     // Few slides: threads share each of them.
     const auto count = std::max<int64_t>(1, static_cast<int64_t>(sources.pictures.size()));
     threads_ = static_cast<int>(std::max<int64_t>(1, jobs / count));
@@ -99,17 +114,15 @@ class SlideMaker final : public BagMaker {
   }
 
   MadeBag make(const SourcePicture& source, store::Writer& writer) override {
-    const std::string name = source.path.string();
     store::Source origin = describe_source(source.path);
     const std::unique_ptr<image::Slide> slide = image::open_slide(source.path);
     const image::SlideInfo& info = slide->info();
-    const TileScale scale = choose_scale(info, mpp_of(source, info, name), settings_, name);
-    const Choice choice = choose_tiles(source.id, *slide, scale);
-    const TileGrid& grid = choice.grid;
-    require_tiles(grid, source.id, name);
+    const Choice choice = coordinates_.empty() ? choose_by_tissue(source, *slide)
+                                               : choose_by_coordinates(source, *slide);
+    const TileScale& scale = choice.scale;
 
     store::TileFile tiles(store_);
-    const bool copied = write_tiles(source.path, grid, scale, tiles, origin);
+    const bool copied = write_tiles(source.path, choice, tiles, origin);
     origin.hash = fmt::format("crc32c:{:08x}", store::file_crc32c(source.path));
     store::Bag bag;
     bag.id = source.id;
@@ -129,9 +142,9 @@ class SlideMaker final : public BagMaker {
                    info.format,
                    fmt::to_string(bag.level),
                    fmt::format("{:.6g}", bag.downsample),
-                   fmt::format("{:.4f}", choice.tissue),
-                   fmt::to_string(choice.threshold),
-                   fmt::to_string(grid.columns * grid.rows),
+                   choice.tissue,
+                   choice.threshold,
+                   fmt::to_string(choice.grid.columns * choice.grid.rows),
                    fmt::to_string(tiles.tiles().size()),
                    copied ? "yes" : "no"};
     return made;
@@ -151,30 +164,55 @@ class SlideMaker final : public BagMaker {
       return mpp;
     }
     const double mpp = info.mpp > 0 ? info.mpp : slide_mpp_;
-    if (mpp > 0 || level_was_asked_for_) return mpp;
+    if (mpp > 0 || level_was_asked_for_ || !coordinates_.empty()) return mpp;
     throw DataError(fmt::format(
         "{}: it does not say how many microns a pixel measures: give a column mpp in the CSV, "
         "--slide-mpp for all such slides, or --level 0 to take pixels whatever they measure",
         name));
   }
 
-  struct Choice {
-    TileGrid grid;
-    double tissue = 0;  // share of the slide
-    int threshold = 0;
-  };
+  // Thumbnails of all slides together are bounded.
+  PixelBudget::Share share_of(const image::SlideInfo& info, double cell) {
+    const image::SlideLevel& size = info.levels[0];
+    return {cells_,
+            static_cast<double>(size.width) / cell * static_cast<double>(size.height) / cell};
+  }
 
-  Choice choose_tiles(const std::string& id, image::Slide& slide, const TileScale& scale) {
-    const double tile_side = static_cast<double>(settings_.tile_size) * scale.downsample();
-    const double cell = cell_for(slide.info(), tile_side);
-    const image::SlideLevel& size = slide.info().levels[0];
-    const PixelBudget::Share share(
-        cells_, static_cast<double>(size.width) / cell * static_cast<double>(size.height) / cell);
+  double tile_side(const TileScale& scale) const {  // level-0 pixels
+    return static_cast<double>(settings_.tile_size) * scale.downsample();
+  }
+
+  Choice choose_by_tissue(const SourcePicture& source, image::Slide& slide) {
+    const std::string name = source.path.string();
+    const image::SlideInfo& info = slide.info();
+    Choice choice;
+    choice.scale = choose_scale(info, mpp_of(source, info, name), settings_, name);
+    const double side = tile_side(choice.scale);
+    const double cell = cell_for(info, side);
+    const PixelBudget::Share share = share_of(info, cell);
     const Thumbnail thumbnail = make_thumbnail(slide, cell);
     const TissueMask mask =
-        find_tissue(thumbnail, settings_.tiles, std::pow(tile_side / thumbnail.cell, 2));
-    Choice choice{keep_tiles(slide.info(), scale, settings_, mask), mask.share(), mask.threshold};
-    draw(id, thumbnail, mask, choice.grid, scale);
+        find_tissue(thumbnail, settings_.tiles, std::pow(side / thumbnail.cell, 2));
+    choice.grid = keep_tiles(info, choice.scale, settings_, mask);
+    choice.tissue = fmt::format("{:.4f}", mask.share());
+    choice.threshold = fmt::to_string(mask.threshold);
+    draw_mask(source.id, mask);
+    draw_grid(source.id, thumbnail, choice);
+    require_tiles(choice.grid, source.id, name);
+    return choice;
+  }
+
+  Choice choose_by_coordinates(const SourcePicture& source, image::Slide& slide) {
+    const fs::path file = find_coordinates(coordinates_, source.id);
+    const store::SlideCoordinates coordinates = store::read_slide_coordinates(file);
+    const image::SlideInfo& info = slide.info();
+    const double mpp = mpp_of(source, info, source.path.string());
+    Choice choice;
+    choice.scale = scale_of_coordinates(coordinates.frame, info, mpp, settings_, file.string());
+    choice.grid = grid_of_coordinates(coordinates, info, choice.scale, settings_, file.string());
+    const double cell = cell_for(info, tile_side(choice.scale));
+    const PixelBudget::Share share = share_of(info, cell);
+    draw_grid(source.id, make_thumbnail(slide, cell), choice);
     return choice;
   }
 
@@ -190,13 +228,14 @@ class SlideMaker final : public BagMaker {
   }
 
   // Whether they were copied; says so in `origin`.
-  bool write_tiles(const fs::path& path, const TileGrid& grid, const TileScale& scale,
-                   store::TileFile& tiles, store::Source& origin) const {
+  bool write_tiles(const fs::path& path, const Choice& choice, store::TileFile& tiles,
+                   store::Source& origin) const {
+    const TileGrid& grid = choice.grid;
     std::vector<std::unique_ptr<TileReader>> readers;
-    readers.push_back(std::make_unique<TileReader>(path, scale, settings_));
+    readers.push_back(std::make_unique<TileReader>(path, choice, settings_));
     const int threads = readers[0]->in_bands() ? 1 : threads_;
     while (static_cast<int>(readers.size()) < threads) {
-      readers.push_back(std::make_unique<TileReader>(path, scale, settings_));
+      readers.push_back(std::make_unique<TileReader>(path, choice, settings_));
     }
     const image::JpegTiles* copied = readers[0]->copied();
     const auto count = static_cast<int64_t>(grid.kept.size());
@@ -211,7 +250,7 @@ class SlideMaker final : public BagMaker {
       for (size_t i = 0; i < encoded.size(); ++i) {
         if (encoded[i].empty()) continue;
         const GridTile& tile = grid.kept[first + i];
-        tiles.add(encoded[i], level0(tile.x, scale), level0(tile.y, scale));
+        tiles.add(encoded[i], tile.level0.x, tile.level0.y);
       }
     }
     if (tiles.tiles().empty()) throw DataError(path.string() + ": its tiles of tissue are empty");
@@ -219,10 +258,6 @@ class SlideMaker final : public BagMaker {
     origin.jpeg_tables = copied->tables;
     origin.photometric = copied->photometric;
     return true;
-  }
-
-  static int32_t level0(int64_t at, const TileScale& scale) {
-    return static_cast<int32_t>(std::llround(static_cast<double>(at) * scale.level_downsample));
   }
 
   // Below the store also where an id climbs, as the path of a CSV's row may.
@@ -233,13 +268,18 @@ class SlideMaker final : public BagMaker {
   }
 
   // For people's eyes: what was taken for tissue, and which tiles were kept.
-  void draw(const std::string& id, const Thumbnail& thumbnail, const TissueMask& mask,
-            const TileGrid& grid, const TileScale& scale) const {
-    make_folders(picture_of(id, "mask").parent_path());
+  void draw_mask(const std::string& id, const TissueMask& mask) const {
     image::Image tissue(mask.width, mask.height, 1);
     for (size_t i = 0; i < mask.is_tissue.size(); ++i) tissue.pixels[i] = 255 * mask.is_tissue[i];
-    write_file_atomic(picture_of(id, "mask"), image::encode_png(tissue));
+    write_picture(picture_of(id, "mask"), tissue);
+  }
 
+  static void write_picture(const fs::path& file, const image::Image& picture) {
+    make_folders(file.parent_path());
+    write_file_atomic(file, image::encode_png(picture));
+  }
+
+  void draw_grid(const std::string& id, const Thumbnail& thumbnail, const Choice& choice) const {
     image::Image picture = thumbnail.image;
     const double longest = static_cast<double>(std::max(picture.width, picture.height));
     const double zoom = std::min(1.0, static_cast<double>(kLongestGrid) / longest);
@@ -248,17 +288,19 @@ class SlideMaker final : public BagMaker {
       picture = image::resize(picture, std::max<int64_t>(1, scaled(picture.width)),
                               std::max<int64_t>(1, scaled(picture.height)));
     }
-    const double cells = scale.level_downsample / thumbnail.cell;  // a pixel of the level
-    for (const GridTile& tile : grid.kept) {
+    const double cells = choice.scale.level_downsample / thumbnail.cell;  // a pixel of the level
+    const double side = static_cast<double>(choice.grid.side) * cells;
+    const int64_t drawn = std::max<int64_t>(1, scaled(side));
+    for (const GridTile& tile : choice.grid.kept) {
       const int64_t x = scaled(static_cast<double>(tile.x) * cells);
       const int64_t y = scaled(static_cast<double>(tile.y) * cells);
-      const int64_t side = std::max<int64_t>(1, scaled(static_cast<double>(grid.side) * cells));
-      image::draw_frame(picture, x, y, side, side, 1, kKept);
+      image::draw_frame(picture, x, y, drawn, drawn, 1, kKept);
     }
-    write_file_atomic(picture_of(id, "grid"), image::encode_png(picture));
+    write_picture(picture_of(id, "grid"), picture);
   }
 
   const fs::path store_;
+  const fs::path coordinates_;  // the folder of them; empty: tiles are chosen by tissue
   const double slide_mpp_;
   const store::Settings settings_;
   PixelBudget cells_{kMostCells};

@@ -30,7 +30,7 @@ using Extensions = std::vector<std::string>;
 
 const Extensions& extensions_of(store::Kind kind) {
   static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
-  static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5"};
+  static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5", ".pt"};
   static const Extensions kSlides = {".tif", ".tiff", ".svs",     ".ndpi", ".mrxs", ".scn", ".bif",
                                      ".vms", ".vmu",  ".svslide", ".jpg",  ".jpeg", ".png"};
   switch (kind) {
@@ -46,7 +46,7 @@ const Extensions& extensions_of(store::Kind kind) {
 const char* what_is_read(store::Kind kind) {
   switch (kind) {
     case store::Kind::kFeatures:
-      return "file of features (.npy .safetensors .h5 .hdf5)";
+      return "file of features (.npy .safetensors .h5 .hdf5 .pt)";
     case store::Kind::kTiles:
       return "slide (.tif .tiff .svs .ndpi .mrxs .scn .bif .vms .vmu .svslide .jpg .jpeg .png)";
     default:
@@ -192,19 +192,31 @@ SourceList list_csv(const fs::path& csv) {
   return list;
 }
 
-// A .safetensors file of many bags becomes one entry a bag, "<id>/<tensor>"; the tensor's name
-// alone when the file itself is the source. One that cannot be read stays, and fails by name later.
-void name_tensors(SourceList& list, bool only_file) {
+// A file of many bags becomes one entry a bag, "<id>/<member>"; the member's name alone when the
+// file itself is the source. A member's own label takes the place of its folder's. One that cannot
+// be read stays, and fails by name later.
+void name_members(SourceList& list, bool only_file) {
   std::vector<SourcePicture> all;
+  std::vector<std::pair<size_t, std::string>> labels;
   for (SourcePicture& picture : list.pictures) {
-    const std::vector<std::string> tensors = bags_of_safetensors(picture.path);
-    for (const std::string& tensor : tensors) {
-      all.push_back(
-          {only_file ? tensor : picture.id + "/" + tensor, picture.path, picture.values, tensor});
+    const std::vector<BagMember> members = members_of(picture.path);
+    for (const BagMember& member : members) {
+      if (!member.label.empty()) labels.emplace_back(all.size(), member.label);
+      all.push_back({only_file ? member.name : picture.id + "/" + member.name, picture.path,
+                     picture.values, member.name});
     }
-    if (tensors.empty()) all.push_back(std::move(picture));
+    if (members.empty()) all.push_back(std::move(picture));
   }
   list.pictures = std::move(all);
+  if (labels.empty()) return;
+  const size_t column = list.column("label");
+  for (auto& [picture, label] : labels) list.pictures[picture].values[column] = std::move(label);
+}
+
+// One file of the patches of all slides, where others would be slides.
+bool holds_patches(const fs::path& source, store::Kind kind) {
+  const std::string extension = to_lower(source.extension().string());
+  return kind == store::Kind::kTiles && (extension == ".h5" || extension == ".hdf5");
 }
 
 }  // namespace
@@ -252,7 +264,7 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
     throw ConfigError(fmt::format("{}: no such file or folder", source.string()));
   } else if (to_lower(source.extension().string()) == ".csv") {
     list = list_csv(source);
-  } else if (has_source_extension(source, kind)) {
+  } else if (has_source_extension(source, kind) || holds_patches(source, kind)) {
     only_file = true;
     list.columns = {"label"};
     list.pictures.push_back({source.stem().string(), source, {""}});
@@ -260,7 +272,7 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
     throw ConfigError(
         fmt::format("{} is neither a folder, a CSV nor a {}", source.string(), what_is_read(kind)));
   }
-  if (kind == store::Kind::kFeatures) name_tensors(list, only_file);
+  if (kind == store::Kind::kFeatures || holds_patches(source, kind)) name_members(list, only_file);
   std::sort(list.pictures.begin(), list.pictures.end(),
             [](const SourcePicture& a, const SourcePicture& b) { return a.id < b.id; });
   return list;
@@ -293,7 +305,7 @@ Unmatched add_columns(SourceList& list, const CsvTable& table) {
   for (const CsvRow& row : table.rows) {
     const std::string id = trim(row.fields[*key]);
     auto found = by_id.find(id);
-    if (found == by_id.end()) found = by_id.find(without_source_extension(id));
+    if (found == by_id.end()) found = by_id.find(without_extension(id));
     if (found == by_id.end()) {
       unmatched.rows.push_back(id);
       continue;

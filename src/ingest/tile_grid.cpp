@@ -93,11 +93,16 @@ TileGrid keep_tiles(const image::SlideInfo& slide, const TileScale& scale,
   const auto place = [&](int64_t index) { return std::llround(static_cast<double>(index) * step); };
   while (place(grid.columns) + grid.side <= level.width) ++grid.columns;
   while (place(grid.rows) + grid.side <= level.height) ++grid.rows;
+  grid.is_slides_own = scale.shrink == 1 && settings.tiles.overlap == 0;
+  const auto level0 = [&](int64_t at) {
+    return static_cast<int32_t>(std::llround(static_cast<double>(at) * scale.level_downsample));
+  };
   const Counter counter(mask);
   const double side = static_cast<double>(grid.side) * scale.level_downsample;
   for (int64_t row = 0; row < grid.rows; ++row) {
     for (int64_t column = 0; column < grid.columns; ++column) {
-      const GridTile tile{column, row, place(column), place(row)};
+      GridTile tile{column, row, place(column), place(row), {}};
+      tile.level0 = {level0(tile.x), level0(tile.y)};
       const double x = static_cast<double>(tile.x) * scale.level_downsample;
       const double y = static_cast<double>(tile.y) * scale.level_downsample;
       if (counter.share(x, y, side) >= settings.tiles.foreground) grid.kept.push_back(tile);

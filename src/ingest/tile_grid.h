@@ -9,6 +9,7 @@
 #include "image/slide.h"
 #include "ingest/tissue.h"
 #include "store/format.h"
+#include "store/vectors.h"
 
 namespace dbps::ingest {
 
@@ -32,12 +33,14 @@ struct GridTile {
   int64_t row = 0;
   int64_t x = 0;  // pixels of the scale's level
   int64_t y = 0;
+  store::Place level0;
 };
 
 struct TileGrid {
   int64_t side = 0;  // of a tile, pixels of the scale's level
   int64_t columns = 0;
   int64_t rows = 0;
+  bool is_slides_own = false;  // where the slide's tiles have this side, they are these
   std::vector<GridTile> kept;  // row by row
 };
 

@@ -26,6 +26,7 @@ struct TileSettings {
   double foreground = 0.25;  // least share of tissue in a tile
   double specks = 1.0;       // tissue smaller than so many tiles is none ...
   double holes = 1.0;        // ... and holes in it smaller than so many tiles are filled
+  int32_t given = 0;         // 1: none of that, but as files of coordinates said
 
   bool operator==(const TileSettings&) const = default;
 };
@@ -38,7 +39,7 @@ struct Settings {
   int channels = 3;                  // kind = features: D, the width of a vector
   std::string pixel_type = "uint8";  // kind = features: "float16" or "float32"
   int64_t longest = 0;    // side that larger pictures were shrunk to at ingest; 0: none were
-  int64_t tile_size = 0;  // kind = tiles
+  int64_t tile_size = 0;  // kind = tiles; of features, pixels of the patches, 0: unknown
   double mpp = 0.0;       // microns per pixel that tiles were brought to; 0: each bag has its own
   TileSettings tiles;     // kind = tiles
 

@@ -1,132 +1,95 @@
 #include "store/hdf5_features.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "base/text.h"
+#include "store/hdf5_coordinates.h"
+#include "store/hdf5_file.h"
 #include "store/hdf5_float.h"
 
 namespace dbps::store {
-namespace {
 
 namespace fs = std::filesystem;
 using Shape = std::vector<hsize_t>;
 
-Handle open_file(const fs::path& path) {
-  open_for_reading(path);
-  const Handle access(DBPS_HDF5(H5Pcreate(H5P_FILE_ACCESS)), H5Pclose);
-  DBPS_HDF5(H5Pset_file_locking(access, false, true));
-  return {DBPS_HDF5(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access)), H5Fclose};
-}
-
-std::vector<std::string> names_in(hid_t file) {
-  std::vector<std::string> names;
-  const auto note = [](hid_t, const char* name, const H5L_info_t*, void* into) -> herr_t {
-    static_cast<std::vector<std::string>*>(into)->emplace_back(name);
-    return 0;
-  };
-  DBPS_HDF5(H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, nullptr, note, &names));
-  return names;
-}
-
-// Whether a dataset of this name lies in the file itself: links that lead to other files are not
-// followed.
-bool has_dataset(hid_t file, const char* name) {
-  if (DBPS_HDF5(H5Lexists(file, name, H5P_DEFAULT)) == 0) return false;
-  H5L_info_t link;
-  DBPS_HDF5(H5Lget_info(file, name, &link, H5P_DEFAULT));
-  return link.type == H5L_TYPE_HARD;
-}
-
-Handle open_dataset(hid_t file, const char* name) {
-  Handle set(DBPS_HDF5(H5Dopen2(file, name, H5P_DEFAULT)), H5Dclose);
-  const Handle how(DBPS_HDF5(H5Dget_create_plist(set)), H5Pclose);
-  if (H5Pget_layout(how) == H5D_VIRTUAL || H5Pget_external_count(how) > 0) {
-    throw Hdf5Error(fmt::format("'{}' takes its numbers from other files", name));
+std::vector<Hdf5Bag> hdf5_bags(const fs::path& path) {
+  const QuietErrors quiet;
+  std::vector<Hdf5Bag> bags;
+  try {
+    const Handle file = open_hdf5_file(path);
+    if (has_dataset(file, "features")) return {};
+    for (const std::string& name : names_in(file)) {
+      if (!has_group(file, name.c_str())) continue;
+      const Handle group = open_group(file, name);
+      if (!has_dataset(group, "img")) continue;
+      bags.push_back({name, read_word(group, "label").value_or("")});
+    }
+  } catch (const Hdf5Error&) {
+    return {};
+  } catch (const DataError&) {
+    return {};
   }
-  return set;
+  return bags;
 }
-
-// Without a leading 1 before two dimensions.
-Shape shape_of(hid_t set, bool& leading) {
-  const Handle space(DBPS_HDF5(H5Dget_space(set)), H5Sclose);
-  Shape shape(DBPS_HDF5(H5Sget_simple_extent_ndims(space)));
-  if (!shape.empty()) DBPS_HDF5(H5Sget_simple_extent_dims(space, shape.data(), nullptr));
-  leading = shape.size() == 3 && shape[0] == 1;
-  if (leading) shape.erase(shape.begin());
-  return shape;
-}
-
-std::vector<Place> read_places(hid_t file, hsize_t count) {
-  if (!has_dataset(file, "coords")) return {};
-  const Handle set = open_dataset(file, "coords");
-  bool leading = false;
-  const Shape shape = shape_of(set, leading);
-  if (shape.size() == 2 && shape[0] == 0) return {};
-  if (shape.size() != 2 || shape[1] != 2 || shape[0] != count) {
-    throw Hdf5Error(
-        fmt::format("'coords' is of shape ({}), not ({}, 2)", fmt::join(shape, ", "), count));
-  }
-  static_assert(sizeof(Place) == 2 * sizeof(int32_t));
-  std::vector<Place> places(count);
-  DBPS_HDF5(H5Dread(set, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, places.data()));
-  return places;
-}
-
-}  // namespace
 
 struct Hdf5Features::State {
-  explicit State(const fs::path& path_)
-      : path(path_), file(open_file(path_)), set(open_features()) {
+  State(const fs::path& path_, const std::string& group_)
+      : path(path_),
+        name(group_.empty() ? "features" : "img"),
+        file(open_hdf5_file(path_)),
+        group(open_group(file, group_)),
+        set(open_named(group, name)) {
     const Shape shape = shape_of(set, leading);
     if (shape.size() != 2) {
-      throw Hdf5Error(fmt::format("'features' has {} dimensions, not (N, D)", shape.size()));
+      throw Hdf5Error(fmt::format("'{}' has {} dimensions, not (N, D)", name, shape.size()));
     }
     const Handle type(DBPS_HDF5(H5Dget_type(set)), H5Tclose);
     item_size = static_cast<int64_t>(H5Tget_size(type));
     if (H5Tget_class(type) != H5T_FLOAT || (item_size != 2 && item_size != 4 && item_size != 8)) {
-      throw Hdf5Error("'features' is not of float16, float32 or float64");
+      throw Hdf5Error(fmt::format("'{}' is not of float16, float32 or float64", name));
     }
     if (shape[0] > static_cast<hsize_t>(kMostVectors)) {
       throw Hdf5Error(
-          fmt::format("'features' has {} rows, of which {} are the most", shape[0], kMostVectors));
+          fmt::format("'{}' has {} rows, of which {} are the most", name, shape[0], kMostVectors));
     }
     if (shape[0] > 0 && H5Dget_storage_size(set) == 0) {
-      throw Hdf5Error("'features' was never written");
+      throw Hdf5Error(fmt::format("'{}' was never written", name));
     }
     count = static_cast<int64_t>(shape[0]);
     width = static_cast<int64_t>(shape[1]);
-    places = read_places(file, shape[0]);
-  }
-
-  Handle open_features() const {
-    if (has_dataset(file, "features")) return open_dataset(file, "features");
-    const std::vector<std::string> names = names_in(file);
-    throw Hdf5Error(fmt::format("it has no dataset 'features', but {}",
-                                names.empty() ? "nothing" : join_words(names)));
+    if (group_.empty() && has_dataset(group, "coords")) {
+      places = read_places(group, "coords", count);
+      frame = read_frame(group, "coords");
+    } else if (!group_.empty() && has_dataset(group, "pos")) {
+      places = read_positions(group, count);
+    }
   }
 
   fs::path path;
+  const char* name;
   Handle file;
+  Handle group;
   Handle set;
   bool leading = false;  // (1, N, D)
   int64_t count = 0;
   int64_t width = 0;
   int64_t item_size = 0;
   std::vector<Place> places;
+  PatchFrame frame;
 };
 
-Hdf5Features::Hdf5Features(const fs::path& path) {
+Hdf5Features::Hdf5Features(const fs::path& path, const std::string& group) {
   const QuietErrors quiet;
   try {
-    state_ = std::make_unique<State>(path);
+    state_ = std::make_unique<State>(path, group);
   } catch (const Hdf5Error& error) {
-    throw DataError(fmt::format("{}: {}", path.string(), error.what()));
+    throw DataError(fmt::format("{}{}: {}", path.string(),
+                                group.empty() ? "" : fmt::format(" ('{}')", group), error.what()));
   }
 }
 
@@ -136,6 +99,7 @@ int64_t Hdf5Features::count() const { return state_->count; }
 int64_t Hdf5Features::width() const { return state_->width; }
 int64_t Hdf5Features::item_size() const { return state_->item_size; }
 const std::vector<Place>& Hdf5Features::places() const { return state_->places; }
+const PatchFrame& Hdf5Features::frame() const { return state_->frame; }
 
 void Hdf5Features::read(int64_t first, int64_t count, void* out) const {
   const QuietErrors quiet;

@@ -51,6 +51,7 @@ void visit_tile_settings(Tiles& tiles, const Visit& visit) {
   visit("foreground", tiles.foreground);
   visit("specks", tiles.specks);
   visit("holes", tiles.holes);
+  visit("given", tiles.given);
 }
 
 // Settings as JSON text, for the journal; and back (throws DataError).

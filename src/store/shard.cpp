@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "store/hdf5_attribute.h"
 #include "store/hdf5_float.h"
 #include "store/hdf5_table.h"
 #include "store/manifest.h"
@@ -48,20 +49,13 @@ void read_table(hid_t file, const char* name, std::vector<Row>& rows) {
   visit_columns(static_cast<const Row*>(nullptr), ColumnReader<Row>(group, rows));
 }
 
-void write_attribute(hid_t file, const char* name, hid_t type, hid_t memory, const void* value) {
-  const Handle space(DBPS_HDF5(H5Screate(H5S_SCALAR)), H5Sclose);
-  const Handle attribute(DBPS_HDF5(H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT)),
-                         H5Aclose);
-  DBPS_HDF5(H5Awrite(attribute, memory, value));
-}
-
 template <typename T>
 void write_attribute(hid_t file, const char* name, const T& value) {
   if constexpr (std::is_same_v<T, std::string>) {
     const Handle type = text_type(value.size());
-    write_attribute(file, name, type, type, value.c_str());
+    store::write_attribute(file, name, type, type, 1, value.c_str());
   } else {
-    write_attribute(file, name, file_type<T>(), memory_type<T>(), &value);
+    store::write_attribute(file, name, file_type<T>(), memory_type<T>(), 1, &value);
   }
 }
 

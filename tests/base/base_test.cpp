@@ -14,6 +14,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/safetensors.h"
+#include "base/split_csv.h"
 #include "base/text.h"
 #include "support/temp_folder.h"
 
@@ -96,6 +97,46 @@ TEST(Csv, NamesFileAndLine) {
   }
   EXPECT_THROW(parse_csv("id\n\"open", "bad.csv"), DataError);
   EXPECT_THROW(parse_csv("id,id\n", "bad.csv"), DataError);
+}
+
+// "id=split@line" of each row.
+std::vector<std::string> splits_of(const std::string& text) {
+  TempFolder folder;
+  write_file_atomic(folder.path() / "split.csv", std::string_view(text));
+  const CsvTable table = read_split_csv(folder.path() / "split.csv");
+  const size_t id = table.find_column("id").value();
+  const size_t split = table.find_column("split").value();
+  std::vector<std::string> rows;
+  for (const CsvRow& row : table.rows) {
+    rows.push_back(row.fields[id] + "=" + row.fields[split] + "@" + std::to_string(row.line));
+  }
+  return rows;
+}
+
+using Rows = std::vector<std::string>;
+
+TEST(SplitCsv, ColumnsOfIdsPaddedWithBlanks) {
+  const Rows expected = {"007=train@2", "b=val@2",  "c=test@2",
+                         "d=train@3",   "e=test@3", "f=train@4"};
+  EXPECT_EQ(splits_of(",train,val,test\n0,007,b,c\n1,d,,e\n2,f,,\n"), expected);
+  EXPECT_EQ(splits_of("train,val,test\n007,b,c\nd, ,e\nf\n"), expected);
+  EXPECT_EQ(splits_of(",train,train_label,val,val_label,test,test_label\n0,007,0,b,0.0,c,1.0\n"
+                      "1,d,1,,,e,0.0\n2,f,1,,,,\n"),
+            expected);
+}
+
+TEST(SplitCsv, TruthsOfOneSplitEach) {
+  const Rows expected = {"007=train@2", "b=val@3", "c=test@4"};
+  EXPECT_EQ(splits_of(",train,val,test\n007,True,False,False\nb,False,True,False\n"
+                      "c,FALSE,FALSE,TRUE\n"),
+            expected);
+  EXPECT_THROW(splits_of(",train,val,test\n007,True,True,False\n"), DataError);
+  EXPECT_THROW(splits_of(",train,val,test\n007,False,False,False\n"), DataError);
+  EXPECT_THROW(splits_of("train,val,test\nTrue,False,False\n"), DataError);
+}
+
+TEST(SplitCsv, OurOwnColumnsAreLeftAlone) {
+  EXPECT_EQ(splits_of("id,split,train,test\na,test,x,y\n"), Rows{"a=test@2"});
 }
 
 TEST(Files, AtomicWriteReplacesAndLeavesNothingElse) {

@@ -168,6 +168,32 @@ TEST_F(DatasetTest, SplitFileWinsAndLeavesOutWhatItDoesNotName) {
   expect_error<DataError>({"file.csv:3", "line 2"});
 }
 
+TEST_F(DatasetTest, ASplitOfClamIsRead) {
+  store({"a", "b", "c", "d", "e"});
+  labels("id,label\na,x\nb,y\nc,x\nd,y\ne,x\n");
+  options_.split = file(",train,val,test\n0,a,b,c\n1,d,,\n");
+  const Dataset dataset = open();
+  EXPECT_THAT(ids(dataset, Split::kTrain), ElementsAre("a", "d"));
+  EXPECT_THAT(ids(dataset, Split::kValidation), ElementsAre("b"));
+  EXPECT_THAT(ids(dataset, Split::kTest), ElementsAre("c"));
+  options_.split = file(",train,val,test\n0,a,b,c\n1,c,,\n");
+  expect_error<DataError>({"file.csv:3", "'c'", "line 2"});
+}
+
+TEST_F(DatasetTest, PatientsInTwoSplitsAreToldOf) {
+  store({"a", "b", "c", "d"});
+  labels("id,label,patient\na,x,p\nb,y,q\nc,x,p\nd,y,\n");
+  options_.split = file("id,split\na,train\nb,train\nc,test\nd,test\n");
+  testing::internal::CaptureStderr();
+  open();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, HasSubstr("1 patient in more than one split: p"));
+  options_.split = file("id,split\na,train\nb,test\nc,train\nd,test\n");
+  testing::internal::CaptureStderr();
+  open();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 TEST_F(DatasetTest, Folds) {
   store({"a", "b", "c", "d"});
   labels("id,label\na,x\nb,y\nc,x\nd,y\n");

@@ -293,6 +293,8 @@ class TrafficSigns(LabelsTest):
 
 class Camelyon16(LabelsTest):
     name = "camelyon16"
+    expected = {"normal_001": ("normal", "train"), "tumor_001": ("tumor", "train"),
+                "test_001": ("tumor", "test"), "test_002": ("normal", "test")}
 
     def setUp(self):
         super().setUp()
@@ -301,30 +303,41 @@ class Camelyon16(LabelsTest):
         self.write("testing/reference.csv", "test_001,Tumor,IDC,Macro\ntest_002,Normal,None,None\n")
         self.features = self.root.parent / "features"
         self.features.mkdir()
-        for slide in ("normal_001", "tumor_001", "test_001", "test_002"):
+        for slide in self.expected:
             (self.features / f"{slide}.h5").write_bytes(b"")
 
     def test_official_split(self):
-        expected = {"training/normal/normal_001": ("normal", "train"),
-                    "training/tumor/tumor_001": ("tumor", "train"),
-                    "testing/images/test_001": ("tumor", "test"),
-                    "testing/images/test_002": ("normal", "test")}
-        self.assertEqual(self.rows(), expected)
+        self.add("testing/images/test_049.tif")  # in no reference: it is a duplicate
+        self.assertEqual(self.rows(), self.expected)
+
+    def test_all_slides_in_one_folder(self):
+        (self.root / "training").rename(self.root / "elsewhere")
+        (self.root / "testing").rename(self.root / "evaluation")
+        self.add(*(f"images/{slide}.tif" for slide in self.expected))
+        self.assertEqual(self.rows(), self.expected)
 
     def test_features(self):
-        rows = self.rows("--features", str(self.features), "--out", str(self.root / "labels.csv"))
-        self.assertEqual(rows["test_001"], ("tumor", "test"))
-        self.assertEqual(len(rows), 4)
+        (self.root / "training").rename(self.root / "elsewhere")
+        arguments = ("--features", str(self.features), "--out", str(self.root / "labels.csv"))
+        self.assertEqual(self.rows(*arguments), self.expected)
         (self.features / "test_002.h5").unlink()
         (self.root / "labels.csv").unlink()
-        self.assertIn("has no features of test_002",
-                      self.refusal("--any-count", "--features", str(self.features)))
+        self.assertIn("test_002 is not there", self.refusal("--features", str(self.features)))
 
     def test_counts(self):
         self.assertIn("slides train normal: 1, not 159", self.refusal())
         one = {(split, label): 1 for split in ("train", "test") for label in ("normal", "tumor")}
         self.assertTrue(self.passes(SLIDES=one))
         self.assertFalse(self.passes(SLIDES={**one, ("test", "tumor"): 2}))
+
+    def test_what_was_withdrawn(self):
+        self.add("training/normal/normal_086.tif")
+        two = {("train", "normal"): 2, ("train", "tumor"): 1, ("test", "normal"): 1,
+               ("test", "tumor"): 1}
+        self.assertFalse(self.passes(SLIDES=two))
+        self.assertIn("normal_086 was withdrawn: it is tumor_111", self.refusal())
+        self.add("images/normal_086.tif")
+        self.assertIn("are one slide", self.refusal("--any-count"))
 
     def test_reference_that_says_nothing(self):
         self.write("testing/reference.csv", "test_001,Tumor\ntest_002,maybe\n")

@@ -7,10 +7,12 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace dbps;
   const fuzz::InputFile file({data, size});
-  fuzz::refused_or_read([&] {
-    for (const PthStorage& storage : read_pth_header(file.path()).storages) {
-      if (storage.begin > storage.end || storage.end > size) std::abort();
-    }
-  });
+  for (const auto read : {read_pth_header, read_pth_tensor}) {
+    fuzz::refused_or_read([&] {
+      for (const PthStorage& storage : read(file.path()).storages) {
+        if (storage.begin > storage.end || storage.end > size) std::abort();
+      }
+    });
+  }
   return 0;
 }

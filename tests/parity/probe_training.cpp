@@ -27,9 +27,10 @@ double first_loss(const config::Config& asked, distributed::World& world) {
   const data::Dataset dataset(machine.data, training::task_columns(machine));
   const config::Config config = training::resolve_data(machine, dataset);
   const auto collectives = distributed::make_collectives(world, config.distributed, device);
+  const auto group = distributed::make_group_collectives(world, config.distributed, device);
   distributed::Watchdog watchdog(config.distributed.deadline_seconds, world);
   training::Trainer trainer(
-      {config, dataset, world, *collectives, watchdog, device, {config.experiment.output}});
+      {config, dataset, world, *collectives, *group, watchdog, device, {config.experiment.output}});
   return trainer.rehearse().loss;
 }
 
