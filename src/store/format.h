@@ -35,7 +35,7 @@ struct TileSettings {
 struct Settings {
   Kind kind = Kind::kImages;
   Codec codec = Codec::kKeep;
-  int quality = 90;                  // of kJpeg
+  int quality = 90;                  // of kJpeg, and of tiles that kKeep cannot keep
   int channels = 3;                  // kind = features: D, the width of a vector
   std::string pixel_type = "uint8";  // kind = features: "float16" or "float32"
   int64_t longest = 0;    // side that larger pictures were shrunk to at ingest; 0: none were
