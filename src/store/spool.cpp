@@ -111,8 +111,8 @@ Spool::Spool(const fs::path& folder, int64_t number, const Settings& settings)
       settings_(settings),
       spool_path_(spool_path(folder, number)),
       journal_path_(journal_path(folder, number)),
-      spool_(open_for_appending(spool_path_)),
-      journal_(open_for_appending(journal_path_)) {
+      journal_(open_for_appending(journal_path_)),
+      spool_(open_for_appending(spool_path_)) {
   replay();
 }
 
@@ -236,8 +236,8 @@ ShardEntry Spool::seal(ShardTables& tables) {
 
 void Spool::remove() {
   std::error_code ignored;
-  fs::remove(journal_path_, ignored);
   fs::remove(spool_path_, ignored);
+  fs::remove(journal_path_, ignored);
 }
 
 }  // namespace dbps::store

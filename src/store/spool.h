@@ -57,8 +57,9 @@ class Spool {
   Settings settings_;
   std::filesystem::path spool_path_;
   std::filesystem::path journal_path_;
-  FileDescriptor spool_;
+  // First to come and last to go: what a killed writer left is found by its journal.
   FileDescriptor journal_;
+  FileDescriptor spool_;
   uint64_t spool_bytes_ = 0;
   uint64_t journal_bytes_ = 0;
   std::vector<SpooledBag> bags_;

@@ -147,8 +147,8 @@ struct Writer::State {
     });
     std::error_code ignored;
     if (sealed_already) {
-      fs::remove(journal_path(folder, number), ignored);
       fs::remove(spool_path(folder, number), ignored);
+      fs::remove(journal_path(folder, number), ignored);
       return;
     }
     if (spool) seal();
