@@ -176,20 +176,20 @@ void add_touched(const Lesion& box, std::set<std::pair<int64_t, int64_t>>& tiles
   }
 }
 
-// One to three, each made smaller until it fits among the tiles that may show any.
+// Two or three, each made smaller until it fits among the tiles that may show any.
 std::vector<Lesion> place_lesions(const DemoSlideOptions& options, int64_t index,
                                   const Layout& layout) {
   RandomStream random(options.seed, Purpose::kDemo, kLesionStream, static_cast<uint64_t>(index));
   const size_t most = static_cast<size_t>(
       std::max<int64_t>(1, static_cast<int64_t>(0.018 * layout.tissue_tiles())));
-  const int64_t wanted = 1 + random.below(3);
+  const int64_t wanted = 2 + random.below(2);
   std::vector<Lesion> lesions;
   std::set<std::pair<int64_t, int64_t>> touched;
   double size = 1;
   for (int tries = 0; tries < 4000 && static_cast<int64_t>(lesions.size()) < wanted; ++tries) {
     Lesion lesion;
-    lesion.width = static_cast<int64_t>(size * random.uniform(320, 620));
-    lesion.height = static_cast<int64_t>(size * random.uniform(320, 620));
+    lesion.width = static_cast<int64_t>(size * random.uniform(400, 640));
+    lesion.height = static_cast<int64_t>(size * random.uniform(400, 640));
     lesion.x = random.below(options.canvas - lesion.width);
     lesion.y = random.below(options.canvas - lesion.height);
     std::set<std::pair<int64_t, int64_t>> all = touched;
