@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Streams of Purpose::kDemo, beside those of demo_tissue.cpp.
-constexpr uint64_t kSlideStream = 40;   // sample: the slide
+constexpr uint64_t kSlideStream = 40;   // sample: the pair
 constexpr uint64_t kLesionStream = 41;  // sample: the slide
 
 constexpr int kCell = 64;  // pixels between the points where what lies in a slide is decided
@@ -71,7 +71,9 @@ class Layout {
  public:
   Layout(const DemoSlideOptions& options, int64_t index)
       : side_(options.canvas), count_(options.canvas / kCell + 2) {
-    RandomStream random(options.seed, Purpose::kDemo, kSlideStream, static_cast<uint64_t>(index));
+    // Sections of one block: lesions are all that tells a pair apart.
+    RandomStream random(options.seed, Purpose::kDemo, kSlideStream,
+                        static_cast<uint64_t>(index / 2));
     const double side = options.canvas;
     const double half_x = side * random.uniform(0.455, 0.485);
     const double half_y = side * random.uniform(0.455, 0.485);
