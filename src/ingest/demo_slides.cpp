@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Streams of Purpose::kDemo, beside those of demo_tissue.cpp.
-constexpr uint64_t kSlideStream = 40;   // sample: the slide
+constexpr uint64_t kSlideStream = 40;   // sample: the pair
 constexpr uint64_t kLesionStream = 41;  // sample: the slide
 
 constexpr int kCell = 64;  // pixels between the points where what lies in a slide is decided
@@ -71,7 +71,9 @@ class Layout {
  public:
   Layout(const DemoSlideOptions& options, int64_t index)
       : side_(options.canvas), count_(options.canvas / kCell + 2) {
-    RandomStream random(options.seed, Purpose::kDemo, kSlideStream, static_cast<uint64_t>(index));
+    // Sections of one block: lesions are all that tells a pair apart.
+    RandomStream random(options.seed, Purpose::kDemo, kSlideStream,
+                        static_cast<uint64_t>(index / 2));
     const double side = options.canvas;
     const double half_x = side * random.uniform(0.455, 0.485);
     const double half_y = side * random.uniform(0.455, 0.485);
@@ -176,20 +178,20 @@ void add_touched(const Lesion& box, std::set<std::pair<int64_t, int64_t>>& tiles
   }
 }
 
-// One to three, each made smaller until it fits among the tiles that may show any.
+// Two or three, each made smaller until it fits among the tiles that may show any.
 std::vector<Lesion> place_lesions(const DemoSlideOptions& options, int64_t index,
                                   const Layout& layout) {
   RandomStream random(options.seed, Purpose::kDemo, kLesionStream, static_cast<uint64_t>(index));
   const size_t most = static_cast<size_t>(
       std::max<int64_t>(1, static_cast<int64_t>(0.018 * layout.tissue_tiles())));
-  const int64_t wanted = 1 + random.below(3);
+  const int64_t wanted = 2 + random.below(2);
   std::vector<Lesion> lesions;
   std::set<std::pair<int64_t, int64_t>> touched;
   double size = 1;
   for (int tries = 0; tries < 4000 && static_cast<int64_t>(lesions.size()) < wanted; ++tries) {
     Lesion lesion;
-    lesion.width = static_cast<int64_t>(size * random.uniform(320, 620));
-    lesion.height = static_cast<int64_t>(size * random.uniform(320, 620));
+    lesion.width = static_cast<int64_t>(size * random.uniform(400, 640));
+    lesion.height = static_cast<int64_t>(size * random.uniform(400, 640));
     lesion.x = random.below(options.canvas - lesion.width);
     lesion.y = random.below(options.canvas - lesion.height);
     std::set<std::pair<int64_t, int64_t>> all = touched;

@@ -1,6 +1,6 @@
-// Demo slides: tissue of several kinds on glass, some with small lesions, in as many stains as
-// there are pairs of slides. One slide of a pair has lesions, the other has none, so that neither
-// stain nor scanner tells them apart; what does is at most a fiftieth of a slide's tiles.
+// Demo slides: tissue of several kinds on glass, some with small lesions. They come in pairs, two
+// sections of one block: the same tissue, stain and scanner, with lesions in one and none in the
+// other. So neither of these tells them apart; what does is at most a fiftieth of a slide's tiles.
 //
 // All randomness is owned by (seed, slide): neither threads nor order change a slide.
 #pragma once

@@ -35,8 +35,9 @@ class PatternMaker {
 
   Pattern take() { return std::move(pattern_); }
 
-  // Eosin as a sum of waves that close at the edges. Fibres are waves of one direction.
-  void ground(int mean, int amplitude, int waves, bool fibres) {
+  // Eosin as a sum of waves that close at the edges, on `blue` hematoxylin. Fibres are waves of one
+  // direction.
+  void ground(int mean, int amplitude, int waves, bool fibres, int blue = 10) {
     std::vector<double> sum(pattern_.size());
     const double main = random_.uniform(0, std::numbers::pi);
     for (int w = 0; w < waves; ++w) {
@@ -51,7 +52,7 @@ class PatternMaker {
     for (size_t i = 0; i < pattern_.size(); ++i) {
       const double grain = 4.0 * (random_.uniform() - 0.5);
       pattern_[i].eosin = byte(mean + scale * sum[i] + grain);
-      pattern_[i].hematoxylin = byte(10 + 0.1 * scale * sum[i]);
+      pattern_[i].hematoxylin = byte(blue + 0.1 * scale * sum[i]);
     }
   }
 
@@ -182,8 +183,8 @@ Pattern make_pattern(uint64_t seed, Tissue tissue) {
       maker.glass();
       break;
     case Tissue::kLesion:
-      maker.ground(95, 18, 12, /*fibres=*/false);
-      maker.nuclei({16, 7, 10.5, 1.5, 0.15, 165, 225, 0.75, true});
+      maker.ground(80, 18, 12, /*fibres=*/false, /*blue=*/70);
+      maker.nuclei({16, 7, 10.5, 1.5, 0.15, 190, 245, 0.85, true});
       break;
   }
   return maker.take();

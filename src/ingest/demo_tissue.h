@@ -30,8 +30,8 @@ inline constexpr int kPatternSide = 1024;  // pixels, a power of two
 
 using Pattern = std::vector<Dyes>;  // kPatternSide x kPatternSide, row-major
 
-// Lymphoid tissue is nearly as dark as a lesion, and its nuclei are closer; those of a lesion are
-// twice as wide, uneven, and show what lies in them.
+// Lymphoid tissue is dark as well, and its nuclei are closer; those of a lesion are twice as wide,
+// uneven, and show what lies in them, and what is between them is blue.
 std::array<Pattern, kNumTissues> make_patterns(uint64_t seed);
 
 // The dyes and the lamp of one scanner. Any thread.
