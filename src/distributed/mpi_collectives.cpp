@@ -18,35 +18,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "distributed/mpi_sum.h"
 
 namespace dbps::distributed {
 
 namespace {
 
-MPI_Datatype datatype_of(const at::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case at::kFloat:
-      return MPI_FLOAT;
-    case at::kDouble:
-      return MPI_DOUBLE;
-    case at::kLong:
-      return MPI_INT64_T;
-    case at::kBFloat16:
-      return MPI_UINT16_T;  // summed by add_bf16
-    default:
-      break;
-  }
-  throw Error(ExitCode::kInternal, fmt::format("cannot reduce tensors of type {} over MPI",
-                                               at::toString(tensor.scalar_type())));
-}
-
-void add_bf16(void* from, void* to, int* count, MPI_Datatype*) {
-  const auto* values = static_cast<const c10::BFloat16*>(from);
-  auto* sums = static_cast<c10::BFloat16*>(to);
-  for (int i = 0; i < *count; ++i) sums[i] = sums[i] + values[i];
-}
-
 constexpr int kNoRoot = -1;
+constexpr int kTags = 1 << 14;  // MPI promises numbers below 32768; a sum takes two
 
 // One reduction or broadcast. Written by the caller before it is queued, by the communication
 // thread until `done`, and read by the caller afterwards.
@@ -54,7 +33,8 @@ struct Job {
   at::Tensor host;                  // contiguous, on the CPU
   int root = kNoRoot;               // a broadcast when not kNoRoot
   std::optional<c10::Event> ready;  // host holds the values; only for a GPU's tensor
-  std::vector<MPI_Request> requests;
+  std::optional<SumOverRanks> sum;
+  std::vector<MPI_Request> requests;  // of a broadcast
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -74,27 +54,21 @@ struct Job {
     if (failure) std::rethrow_exception(failure);
   }
 
-  void start(MPI_Comm communicator, MPI_Op sum_of_bf16) {
-    const bool sums = root == kNoRoot;
-    const MPI_Datatype type = sums ? datatype_of(host) : MPI_BYTE;
-    const int64_t element = sums ? static_cast<int64_t>(host.element_size()) : 1;
-    const int64_t elements = static_cast<int64_t>(host.nbytes()) / element;
-    char* data = static_cast<char*>(host.data_ptr());
-    for (int64_t begin = 0; begin < elements; begin += kMostElements) {
-      const int count = static_cast<int>(std::min(kMostElements, elements - begin));
-      char* piece = data + begin * element;
-      requests.push_back(MPI_REQUEST_NULL);
-      if (sums) {
-        const MPI_Op sum = host.scalar_type() == at::kBFloat16 ? sum_of_bf16 : MPI_SUM;
-        DBPS_MPI(
-            MPI_Iallreduce(MPI_IN_PLACE, piece, count, type, sum, communicator, &requests.back()));
-      } else {
-        DBPS_MPI(MPI_Ibcast(piece, count, type, root, communicator, &requests.back()));
-      }
+  void start(MPI_Comm communicator, int tag) {
+    if (root == kNoRoot) {
+      sum.emplace(host, communicator, tag);
+      return;
+    }
+    const auto bytes = static_cast<int64_t>(host.nbytes());
+    for (int64_t begin = 0; begin < bytes; begin += kMostElements) {
+      const int count = static_cast<int>(std::min(kMostElements, bytes - begin));
+      DBPS_MPI(MPI_Ibcast(static_cast<char*>(host.data_ptr()) + begin, count, MPI_BYTE, root,
+                          communicator, &requests.emplace_back()));
     }
   }
 
   bool test() {
+    if (sum) return sum->test();
     int complete = 0;
     DBPS_MPI(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &complete,
                          MPI_STATUSES_IGNORE));
@@ -123,7 +97,6 @@ struct MpiCollectives::State {
   explicit State(MPI_Comm over) : communicator(over) {
     DBPS_MPI(MPI_Comm_rank(over, &rank));
     DBPS_MPI(MPI_Comm_size(over, &size));
-    DBPS_MPI(MPI_Op_create(add_bf16, /*commute=*/1, &sum_of_bf16));
     thread = std::thread([this] { run(); });
   }
 
@@ -134,7 +107,6 @@ struct MpiCollectives::State {
     }
     changed.notify_all();
     thread.join();
-    MPI_Op_free(&sum_of_bf16);
     MPI_Comm_free(&communicator);
   }
 
@@ -146,7 +118,6 @@ struct MpiCollectives::State {
   MPI_Comm communicator;
   int rank = 0;
   int size = 1;
-  MPI_Op sum_of_bf16 = MPI_OP_NULL;
   std::optional<c10::Stream> side;  // for copies from the GPU
 
   std::mutex mutex;
@@ -155,8 +126,9 @@ struct MpiCollectives::State {
   bool stopping = false;                   // guarded by mutex
   std::exception_ptr broken;               // guarded by mutex; set once
 
-  std::list<std::shared_ptr<Job>> flying;  // the thread's own
-  std::thread thread;                      // last: it uses what stands above
+  std::list<std::shared_ptr<Job>> flying;  // the thread's own, as is what follows
+  int next_tag = 0;
+  std::thread thread;  // last: it uses what stands above
 };
 
 std::shared_ptr<Job> MpiCollectives::State::submit(const at::Tensor& tensor, int root) {
@@ -201,7 +173,8 @@ bool MpiCollectives::State::start_what_is_ready() {
       queue.pop_front();
     }
     flying.push_back(job);
-    job->start(communicator, sum_of_bf16);
+    job->start(communicator, next_tag);
+    next_tag = (next_tag + 2) % kTags;
     started = true;
   }
 }
@@ -265,7 +238,7 @@ int MpiCollectives::rank() const { return state_->rank; }
 int MpiCollectives::size() const { return state_->size; }
 
 std::unique_ptr<Work> MpiCollectives::all_reduce(at::Tensor tensor) {
-  datatype_of(tensor);  // an unsupported type is the caller's error, not the thread's
+  require_summable(tensor);  // an unsupported type is the caller's error, not the thread's
   auto job = state_->submit(tensor, kNoRoot);
   return std::make_unique<MpiWork>(std::move(job), std::move(tensor));
 }
