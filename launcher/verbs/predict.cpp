@@ -76,8 +76,7 @@ void add_store(const fs::path& folder, const config::Config& config, std::vector
   check_store(reader->settings(), config, folder.string());
   for (int64_t bag = 0; bag < reader->num_bags(); ++bag) {
     const std::string& id = reader->bag(bag).id;
-    const bool later_part = bag > 0 && reader->bag(bag - 1).id == id;
-    if (!later_part) inputs.push_back({id, folder / id, {}, reader, bag});
+    if (!reader->is_later_part(bag)) inputs.push_back({id, folder / id, {}, reader, bag});
   }
 }
 

@@ -106,19 +106,23 @@ void write_file_atomic(const fs::path& path, std::string_view content) {
       throw RuntimeFault(errno_message(fmt::format("cannot sync {}", temporary.string())));
     }
     file.close();
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      throw RuntimeFault(errno_message(fmt::format("cannot rename to {}", path.string())));
-    }
+    rename_into_place(temporary, path);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
-  sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
 void write_file_atomic(const fs::path& path, std::span<const uint8_t> content) {
   write_file_atomic(
       path, std::string_view(reinterpret_cast<const char*>(content.data()), content.size()));
+}
+
+void rename_into_place(const fs::path& temporary, const fs::path& path) {
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    throw RuntimeFault(errno_message(fmt::format("cannot rename to {}", path.string())));
+  }
+  sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
 void sync_folder(const fs::path& folder) {

@@ -45,6 +45,10 @@ void write_exactly(int fd, const void* data, size_t size, const std::filesystem:
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> content);
 
+// Gives a file that is written and synced its name, in place of what has it, so that it stays after
+// a crash. Throws RuntimeFault.
+void rename_into_place(const std::filesystem::path& temporary, const std::filesystem::path& path);
+
 // fsync of a folder, so that a rename or a new file in it survives a crash. Throws RuntimeFault.
 void sync_folder(const std::filesystem::path& folder);
 

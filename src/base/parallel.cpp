@@ -34,6 +34,10 @@ void parallel_for(int64_t count, int threads, const std::function<void(int64_t)>
   if (failure) std::rethrow_exception(failure);
 }
 
+std::pair<int64_t, int64_t> share_of(int64_t n, int64_t part, int64_t parts) {
+  return {part * n / parts, (part + 1) * n / parts};
+}
+
 void become_background() {
   const sched_param no_priority{};
   pthread_setschedparam(pthread_self(), SCHED_BATCH, &no_priority);

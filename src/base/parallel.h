@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 namespace dbps {
 
@@ -14,6 +15,10 @@ void parallel_for(int64_t count, int threads, const std::function<void(int64_t)>
 // push the training off its core at once, though nothing is late: as batch work it takes its share
 // when a core's turn ends.
 void become_background();
+
+// Of n things in order, those that fall to number `part` of `parts`: [first, last). The parts
+// differ by one at most.
+std::pair<int64_t, int64_t> share_of(int64_t n, int64_t part, int64_t parts);
 
 // Cores this process may run on (its affinity mask), at least 1.
 int available_cores();

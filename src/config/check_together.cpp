@@ -10,12 +10,6 @@
 namespace dbps::config {
 namespace {
 
-using Where = std::function<std::string(const std::string& key)>;
-
-[[noreturn]] void refuse(const Where& where, const std::string& key, const std::string& why) {
-  throw ConfigError(fmt::format("{}: {} {}", where(key), key, why));
-}
-
 void check_pictures(const Config& config, const Where& where) {
   const data::DataOptions& data = config.data;
   const selection::Method method = selection::method_of(config.selection);
@@ -35,15 +29,8 @@ void check_pictures(const Config& config, const Where& where) {
     refuse(where, "data.std",
            fmt::format("must have encoder.channels = {} numbers", config.encoder.channels));
   }
-  // Both may be missing: tiles have their size, and only the store tells.
-  if (data.resize == data::Resize::kExact && data.height + data.width > 0) {
-    for (const auto& [key, size] :
-         {std::pair{"data.height", data.height}, {"data.width", data.width}}) {
-      if (size == 0)
-        refuse(where, key, "must be a whole number from 1 on with data.resize = \"exact\"");
-    }
-  }
   const int64_t longest = std::max(data.height, data.width);
+  if (longest > 0) check_sizes(config, where);  // without any, only the store tells
   if (data.resize == data::Resize::kLongest && longest == 0) {
     refuse(where, "data.height", "or data.width must be at least 1 with data.resize = \"longest\"");
   }
@@ -52,11 +39,6 @@ void check_pictures(const Config& config, const Where& where) {
     refuse(where, "data.patch_size",
            fmt::format("= {} must be 0 with selection.method = \"{}\", which cuts no patches",
                        data.patch_size, method.name));
-  }
-  if (data.patch_size == 0 && longest > 0) {
-    refuse(where, "data.patch_size",
-           fmt::format("must be a whole number from 1 on with selection.method = \"{}\"",
-                       method.name));
   }
   const bool exact = data.resize == data::Resize::kExact && longest > 0;
   if (exact && (data.patch_size > data.height || data.patch_size > data.width)) {
@@ -246,6 +228,27 @@ void check_run(const Config& config, const Where& where) {
 }
 
 }  // namespace
+
+void refuse(const Where& where, const std::string& key, const std::string& why) {
+  const std::string place = where(key);
+  throw ConfigError(fmt::format("{}{}{} {}", place, place.empty() ? "" : ": ", key, why));
+}
+
+void check_sizes(const Config& config, const Where& where) {
+  const data::DataOptions& data = config.data;
+  for (const auto& [key, size] :
+       {std::pair{"data.height", data.height}, {"data.width", data.width}}) {
+    if (data.resize == data::Resize::kExact && size == 0) {
+      refuse(where, key, "must be a whole number from 1 on with data.resize = \"exact\"");
+    }
+  }
+  const selection::Method method = selection::method_of(config.selection);
+  if (data.patch_size == 0 && !method.takes_whole_picture) {
+    refuse(where, "data.patch_size",
+           fmt::format("must be a whole number from 1 on with selection.method = \"{}\"",
+                       method.name));
+  }
+}
 
 void check_together(const Config& config, const Where& where) {
   check_run(config, where);

@@ -75,10 +75,17 @@ void leave_idle(Config& config, const Key& key, const Value& idle, const std::st
 // ConfigError for a key of [augment] or about pixels that was written.
 void leave_out_pixels(Config& config);
 
+// File and line of a key, or of the whole; "": nobody knows.
+using Where = std::function<std::string(const std::string& key)>;
+
+// Throws ConfigError, "<where>: <key> <why>".
+[[noreturn]] void refuse(const Where& where, const std::string& key, const std::string& why);
+
+// The sizes that pictures need, and tiles bring along. Throws ConfigError.
+void check_sizes(const Config& config, const Where& where);
+
 // What single keys cannot see: a patch larger than the picture, a second buffer for a method
-// without one, what is missing. `where` gives file and line of a key, or of the whole. Throws
-// ConfigError.
-void check_together(const Config& config,
-                    const std::function<std::string(const std::string& key)>& where);
+// without one, what is missing. Throws ConfigError.
+void check_together(const Config& config, const Where& where);
 
 }  // namespace dbps::config

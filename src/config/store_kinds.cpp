@@ -9,9 +9,11 @@
 namespace dbps::config {
 namespace {
 
-std::string where(const Config& config, const std::string& key) {
-  const auto written = config.places.find(key);
-  return written == config.places.end() ? "" : written->second + ": ";
+Where written_in(const Config& config) {
+  return [&config](const std::string& key) {
+    const auto written = config.places.find(key);
+    return written == config.places.end() ? "" : written->second;
+  };
 }
 
 // Keys that speak of whole pictures, and their values for tiles.
@@ -37,28 +39,15 @@ const std::vector<IdleKey>& idle_for_tiles() {
 
 }  // namespace
 
-void fit_pictures(const Config& config) {
-  const data::DataOptions& data = config.data;
-  if (data.resize == data::Resize::kExact && (data.height == 0 || data.width == 0)) {
-    const char* key = data.height == 0 ? "data.height" : "data.width";
-    throw ConfigError(
-        fmt::format("{}{} must be a whole number from 1 on with data.resize = \"exact\"",
-                    where(config, key), key));
-  }
-  if (data.patch_size == 0 && !selection::method_of(config.selection).takes_whole_picture) {
-    throw ConfigError(
-        fmt::format("{}data.patch_size must be a whole number from 1 on with selection.method = "
-                    "\"{}\"",
-                    where(config, "data.patch_size"), config.selection.method));
-  }
-}
+void fit_pictures(const Config& config) { check_sizes(config, written_in(config)); }
 
 void fit_tiles(Config& config, int64_t tile_size) {
   if (selection::method_of(config.selection).takes_whole_picture) {
-    throw ConfigError(
-        fmt::format("{}selection.method = \"{}\" takes a picture whole, and data.store holds "
-                    "tiles: give \"all\" for every tile",
-                    where(config, "selection.method"), config.selection.method));
+    refuse(
+        written_in(config), "selection.method",
+        fmt::format("= \"{}\" takes a picture whole, and data.store holds tiles: give \"all\" for "
+                    "every tile",
+                    config.selection.method));
   }
   for (const IdleKey& idle : idle_for_tiles()) {
     const Key* key = find_key(idle.table, idle.name);
@@ -68,9 +57,9 @@ void fit_tiles(Config& config, int64_t tile_size) {
   for (const auto& [key, size] : {std::pair{"data.patch_size", &config.data.patch_size},
                                   std::pair{"data.patch_stride", &config.data.patch_stride}}) {
     if (*size != 0 && *size != tile_size) {
-      throw ConfigError(
-          fmt::format("{}{} = {}, but data.store holds tiles of {} pixels: leave it out",
-                      where(config, key), key, *size, tile_size));
+      refuse(written_in(config), key,
+             fmt::format("= {}, but data.store holds tiles of {} pixels: leave it out", *size,
+                         tile_size));
     }
     *size = tile_size;
   }

@@ -53,7 +53,7 @@ std::vector<Picture> list_pictures(const Stores& stores) {
   std::vector<Picture> pictures;
   for (size_t s = 0; s < stores.size(); ++s) {
     for (int64_t b = 0; b < stores[s]->num_bags(); ++b) {
-      if (b > 0 && stores[s]->bag(b).id == stores[s]->bag(b - 1).id) continue;  // a later part
+      if (stores[s]->is_later_part(b)) continue;
       Picture picture;
       picture.id = stores[s]->bag(b).id;
       picture.store = static_cast<int64_t>(s);

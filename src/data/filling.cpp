@@ -88,6 +88,12 @@ at::Tensor erased_parts(const std::vector<Cut>& cuts) {
   return edges.empty() ? at::Tensor() : at::tensor(edges, at::kInt).view({-1, 4});
 }
 
+void add_bag(const Cut& cut, HostBatch& batch) {
+  batch.bags.push_back(cut.bag);
+  batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
+  batch.jitter.insert(batch.jitter.end(), cut.jitter.begin(), cut.jitter.end());
+}
+
 Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
   Filling filling;
   HostBatch& batch = filling.batch;
@@ -105,9 +111,7 @@ Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
                       "data.resize = \"exact\"",
                       cuts.front().bag.id, cut.bag.id));
     }
-    batch.bags.push_back(cut.bag);
-    batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
-    batch.jitter.insert(batch.jitter.end(), cut.jitter.begin(), cut.jitter.end());
+    add_bag(cut, batch);
   }
   batch.erased = erased_parts(cuts);
   const auto host = at::TensorOptions().pinned_memory(options.pin_memory);
@@ -174,9 +178,7 @@ Filling start_tiles(std::vector<WholeBag> bags, std::vector<Cut> cuts,
   HostBatch& batch = filling.batch;
   batch.offsets = {0};
   for (const Cut& cut : cuts) {
-    batch.bags.push_back(cut.bag);
-    batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(cut.bag.index.size()));
-    batch.jitter.insert(batch.jitter.end(), cut.jitter.begin(), cut.jitter.end());
+    add_bag(cut, batch);
   }
   filling.failures.resize(cuts.size());
   filling.unfinished = cuts.size();

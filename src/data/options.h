@@ -18,7 +18,7 @@ enum class Erase { kNone, kRandom, kPatches };
 struct DataOptions {
   std::vector<std::string> store;  // folders
   std::string labels;              // CSV; "": the store's labels.csv
-  std::string split;               // CSV with id and split, or CLAM's; "": the labels' column, else a fraction
+  std::string split;  // CSV with id and split, or CLAM's; "": the labels' column, else a fraction
   int64_t fold = 0;
   double fraction_validation = 0.1;
   int64_t split_seed = 0;

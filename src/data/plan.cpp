@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/random.h"
 
 namespace dbps::data {
@@ -132,8 +133,8 @@ std::vector<std::vector<int64_t>> plan_evaluation(const std::vector<int64_t>& pi
   const auto size = static_cast<int64_t>(pictures.size());
   const int64_t num_batches = (size + batch_size - 1) / batch_size;
   std::vector<std::vector<int64_t>> batches;
-  for (int64_t i = rank * num_batches / world_size; i < (rank + 1) * num_batches / world_size;
-       ++i) {
+  const auto [first, last] = share_of(num_batches, rank, world_size);
+  for (int64_t i = first; i < last; ++i) {
     const int64_t end = std::min(size, (i + 1) * batch_size);
     batches.emplace_back(pictures.begin() + i * batch_size, pictures.begin() + end);
   }

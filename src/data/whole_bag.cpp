@@ -11,7 +11,8 @@ namespace dbps::data {
 WholeBag::WholeBag(const store::Reader& store, int64_t bag) : store_(&store), bag_(bag) {
   const store::Bag& first = store.bag(bag);
   int64_t end = 0;
-  for (int64_t part = bag; part < store.num_bags() && store.bag(part).id == first.id; ++part) {
+  for (int64_t part = bag; part < store.num_bags(); ++part) {
+    if (part > bag && !store.is_later_part(part)) break;
     if (store.bag(part).part != part - bag) {
       throw DataError(fmt::format("{}: part {} of the bag '{}' is not there: ingest it again",
                                   store.folder().string(), part - bag, first.id));

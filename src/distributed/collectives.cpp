@@ -88,6 +88,10 @@ at::Tensor sum(Collectives& collectives, const at::Tensor& tensor) {
   return total.to(tensor.device());
 }
 
+bool any(Collectives& collectives, bool here) {
+  return sum(collectives, at::full({1}, here ? 1 : 0, at::kLong)).item<int64_t>() > 0;
+}
+
 // By a sum with zeros, which is exact: the numbers gathered are few.
 at::Tensor gather(Collectives& collectives, const at::Tensor& own) {
   std::vector<int64_t> shape = own.sizes().vec();

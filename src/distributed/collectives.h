@@ -39,6 +39,8 @@ class Collectives {
 
 // The sum over all ranks, as a new tensor on the device of `tensor`. Without gradient. Collective.
 at::Tensor sum(Collectives& collectives, const at::Tensor& tensor);
+// Whether it is so on any rank. Collective.
+bool any(Collectives& collectives, bool here);
 // The tensors of all ranks, of one shape, (size, ...) in the order of ranks. Likewise.
 at::Tensor gather(Collectives& collectives, const at::Tensor& own);
 

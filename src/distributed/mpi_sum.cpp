@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/parallel.h"
 
 namespace dbps::distributed {
 namespace {
@@ -57,8 +58,8 @@ SumOverRanks::SumOverRanks(at::Tensor values, MPI_Comm communicator, int tag)
 }
 
 SumOverRanks::Slice SumOverRanks::slice(int rank) const {
-  const int64_t first = values_.numel() * rank / size_;
-  return {first, values_.numel() * (rank + 1) / size_ - first};
+  const auto [first, last] = share_of(values_.numel(), rank, size_);
+  return {first, last - first};
 }
 
 char* SumOverRanks::place(int64_t element) const {

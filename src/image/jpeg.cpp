@@ -24,6 +24,24 @@ int choose_shrink(const Info& info, const DecodeOptions& options) {
   return 1;
 }
 
+// All rows of a picture whose output is chosen.
+void read_rows(Decompressor& jpeg, Pixels pixels, RowSink& sink) {
+  jpeg_decompress_struct& cinfo = jpeg.cinfo();
+  const bool direct = sink.direct_row(0, pixels) != nullptr;
+  std::vector<uint8_t> buffer(
+      direct ? 0 : static_cast<size_t>(sink.stored_width()) * bytes_per_pixel(pixels));
+  jpeg.run([&] {
+    jpeg_start_decompress(&cinfo);
+    while (cinfo.output_scanline < cinfo.output_height) {
+      const int64_t y = cinfo.output_scanline;
+      JSAMPROW row = direct ? sink.direct_row(y, pixels) : buffer.data();
+      jpeg_read_scanlines(&cinfo, &row, 1);
+      if (!direct) sink.put(y, buffer.data(), pixels);
+    }
+    jpeg_finish_decompress(&cinfo);
+  });
+}
+
 }  // namespace
 
 Info probe_jpeg(Bytes bytes, const std::string& name) { return Decompressor(bytes, name).info(); }
@@ -39,18 +57,7 @@ Image decode_jpeg(Bytes bytes, const std::string& name, const Info& info,
   shrunk.width = info.width / shrink;
   shrunk.height = info.height / shrink;
   RowSink sink(shrunk, options.channels);
-  std::vector<uint8_t> buffer(static_cast<size_t>(sink.stored_width()) * bytes_per_pixel(pixels));
-  jpeg.run([&] {
-    jpeg_start_decompress(&cinfo);
-    while (cinfo.output_scanline < cinfo.output_height) {
-      const int64_t y = cinfo.output_scanline;
-      uint8_t* direct = sink.direct_row(y, pixels);
-      JSAMPROW row = direct ? direct : buffer.data();
-      jpeg_read_scanlines(&cinfo, &row, 1);
-      if (!direct) sink.put(y, buffer.data(), pixels);
-    }
-    jpeg_finish_decompress(&cinfo);
-  });
+  read_rows(jpeg, pixels, sink);
   return sink.take();
 }
 
@@ -62,20 +69,8 @@ void decode_jpeg_tile(Bytes bytes, const std::string& name, const TileForm& form
   }
   require_tile_size(cinfo.image_width, cinfo.image_height, tile, name);
   const Pixels pixels = jpeg.choose_output(tile.channels);
-  const bool direct = bytes_per_pixel(pixels) == tile.channels;
   RowSink sink(std::move(tile));
-  std::vector<uint8_t> buffer(
-      direct ? 0 : static_cast<size_t>(sink.stored_width()) * bytes_per_pixel(pixels));
-  jpeg.run([&] {
-    jpeg_start_decompress(&cinfo);
-    while (cinfo.output_scanline < cinfo.output_height) {
-      const int64_t y = cinfo.output_scanline;
-      JSAMPROW row = direct ? sink.direct_row(y, pixels) : buffer.data();
-      jpeg_read_scanlines(&cinfo, &row, 1);
-      if (!direct) sink.put(y, buffer.data(), pixels);
-    }
-    jpeg_finish_decompress(&cinfo);
-  });
+  read_rows(jpeg, pixels, sink);
   tile = sink.take();
 }
 

@@ -44,10 +44,7 @@ void install(JpegErrors& errors) {
 }
 
 Decompressor::Decompressor(Bytes bytes, const std::string& name, Bytes tables) : name_(name) {
-  install(errors_);
-  cinfo_.err = &errors_.base;
-  run([&] {
-    jpeg_create_decompress(&cinfo_);
+  open([&] {
     if (!tables.empty()) {
       jpeg_mem_src(&cinfo_, tables.data(), tables.size());
       if (jpeg_read_header(&cinfo_, FALSE) != JPEG_HEADER_TABLES_ONLY) {
@@ -55,17 +52,20 @@ Decompressor::Decompressor(Bytes bytes, const std::string& name, Bytes tables) :
       }
     }
     jpeg_mem_src(&cinfo_, bytes.data(), bytes.size());
-    jpeg_save_markers(&cinfo_, JPEG_APP0 + 1, 0xFFFF);
-    jpeg_read_header(&cinfo_, TRUE);
   });
 }
 
 Decompressor::Decompressor(std::FILE* file, const std::string& name) : name_(name) {
+  open([&] { jpeg_stdio_src(&cinfo_, file); });
+}
+
+template <typename SetSource>
+void Decompressor::open(const SetSource& set_source) {
   install(errors_);
   cinfo_.err = &errors_.base;
   run([&] {
     jpeg_create_decompress(&cinfo_);
-    jpeg_stdio_src(&cinfo_, file);
+    set_source();
     jpeg_save_markers(&cinfo_, JPEG_APP0 + 1, 0xFFFF);
     jpeg_read_header(&cinfo_, TRUE);
   });

@@ -49,6 +49,9 @@ class Decompressor {
   }
 
  private:
+  template <typename SetSource>
+  void open(const SetSource& set_source);
+
   const std::string& name_;
   JpegErrors errors_;
   jpeg_decompress_struct cinfo_ = {};

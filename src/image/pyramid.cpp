@@ -8,33 +8,11 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "image/resize.h"
 #include "image/slide_formats.h"
 
 namespace dbps::image {
 namespace {
-
-// Means of shrink x shrink pixels, of fewer at the right and lower edges, into `smaller` from its
-// row `first` on.
-void shrink_into(const Image& band, int64_t shrink, Image& smaller, int64_t first) {
-  for (int64_t row = 0; row * shrink < band.height && first + row < smaller.height; ++row) {
-    const int64_t top = row * shrink;
-    const int64_t bottom = std::min(top + shrink, band.height);
-    for (int64_t column = 0; column < smaller.width; ++column) {
-      const int64_t left = column * shrink;
-      const int64_t right = std::min(left + shrink, band.width);
-      int sums[3] = {0, 0, 0};
-      for (int64_t y = top; y < bottom; ++y) {
-        const uint8_t* pixel = band.row(y) + 3 * left;
-        for (int64_t x = left; x < right; ++x, pixel += 3) {
-          for (int c = 0; c < 3; ++c) sums[c] += pixel[c];
-        }
-      }
-      const int count = static_cast<int>((bottom - top) * (right - left));
-      uint8_t* target = smaller.row(first + row) + 3 * column;
-      for (int c = 0; c < 3; ++c) target[c] = static_cast<uint8_t>((sums[c] + count / 2) / count);
-    }
-  }
-}
 
 int64_t smaller_side(int64_t side, int64_t shrink) { return (side + shrink - 1) / shrink; }
 

@@ -109,4 +109,30 @@ Image resize(const Image& source, int64_t width, int64_t height) {
   return resize_vertically(resize_horizontally(source, width), height);
 }
 
+void shrink_into(const Image& band, int64_t shrink, Image& smaller, int64_t first) {
+  const int64_t channels = band.channels;
+  std::vector<int64_t> sums(static_cast<size_t>(channels * smaller.width));
+  for (int64_t top = 0; top < band.height && first < smaller.height; top += shrink, ++first) {
+    const int64_t rows = std::min(shrink, band.height - top);
+    std::fill(sums.begin(), sums.end(), 0);
+    for (int64_t y = top; y < top + rows; ++y) {
+      const uint8_t* pixel = band.row(y);
+      for (int64_t column = 0; column < smaller.width; ++column) {
+        int64_t* sum = sums.data() + channels * column;
+        const int64_t count = std::min(shrink, band.width - column * shrink);
+        for (int64_t x = 0; x < count; ++x, pixel += channels) {
+          for (int64_t c = 0; c < channels; ++c) sum[c] += pixel[c];
+        }
+      }
+    }
+    uint8_t* out = smaller.row(first);
+    for (int64_t column = 0; column < smaller.width; ++column) {
+      const int64_t count = rows * std::min(shrink, band.width - column * shrink);
+      for (int64_t i = channels * column; i < channels * (column + 1); ++i) {
+        out[i] = static_cast<uint8_t>((sums[static_cast<size_t>(i)] + count / 2) / count);
+      }
+    }
+  }
+}
+
 }  // namespace dbps::image

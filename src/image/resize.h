@@ -13,4 +13,10 @@ namespace dbps::image {
 // takes width * source.height pixels.
 Image resize(const Image& source, int64_t width, int64_t height);
 
+// Means of shrink x shrink pixels of `band`, of fewer at its right and lower edges, rounded to the
+// nearest, into the rows of `smaller` from `first` on; of a picture that comes in bands whose
+// heights are multiples of `shrink`, the last one's aside. `smaller` has band.width / shrink
+// columns, rounded up, and the band's channels.
+void shrink_into(const Image& band, int64_t shrink, Image& smaller, int64_t first);
+
 }  // namespace dbps::image

@@ -11,7 +11,8 @@
 namespace dbps::image::internal {
 
 std::unique_ptr<Slide> open_tiff_slide(const std::string& path);
-// Null where there is no OpenSlide, where it does not know the format, or knows no more of it than that it is a TIFF.
+// Null where there is no OpenSlide, where it does not know the format, or knows no more of it than
+// that it is a TIFF.
 std::unique_ptr<Slide> open_openslide(const std::string& path);
 using OpenRows = std::unique_ptr<RowDecoder> (*)(const std::string& path);
 std::unique_ptr<Slide> open_row_slide(const std::string& path, OpenRows open);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "image/codec.h"
 #include "ingest/options.h"
 #include "ingest/sources.h"
 #include "store/writer.h"
@@ -19,6 +20,12 @@ struct MadeBag {
   std::vector<std::string> modes;   // Summary::modes
   std::vector<std::string> report;  // a cell for each of report_columns()
 };
+
+// A tile of a store of kind tiles: PNG where its codec says so, else JPEG.
+inline std::vector<uint8_t> encode_tile(const image::Image& tile, const store::Settings& settings) {
+  return settings.codec == store::Codec::kPng ? image::encode_png(tile)
+                                              : image::encode_jpeg(tile, settings.quality);
+}
 
 class BagMaker {
  public:

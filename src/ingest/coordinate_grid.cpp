@@ -51,15 +51,7 @@ TileScale scale_of_coordinates(const store::PatchFrame& frame, const image::Slid
     throw DataError(
         fmt::format("{}: its patches have {:.4g} times the slide's pixels", name, 1 / wanted));
   }
-  TileScale scale;
-  for (int level = 0; level < levels; ++level) {
-    const double downsample = slide.levels[static_cast<size_t>(level)].downsample;
-    if (downsample > wanted * (1 + kSameScale)) continue;
-    scale.level = level;
-    scale.level_downsample = downsample;
-  }
-  const double shrink = wanted / scale.level_downsample;
-  if (std::abs(shrink - 1) > kSameScale) scale.shrink = shrink;
+  TileScale scale = scale_to(slide, 1, std::max(wanted, 1.0), kSameScale);
   scale.mpp = slide_mpp * scale.downsample();
   return scale;
 }

@@ -61,8 +61,6 @@ void read_plainly(FeatureFile& file, const fs::path& path, uint64_t begin) {
   };
 }
 
-bool is_hdf5(const std::string& extension) { return extension == ".h5" || extension == ".hdf5"; }
-
 FeatureFile open_npy(const fs::path& path) {
   FeatureFile file;
   file.name = path.string();
@@ -221,11 +219,16 @@ const char* float_name(FloatType type) {
   return "?";
 }
 
+bool is_hdf5(const fs::path& path) {
+  const std::string extension = to_lower(path.extension().string());
+  return extension == ".h5" || extension == ".hdf5";
+}
+
 FeatureFile open_features(const fs::path& path, const std::string& member) {
   const std::string extension = to_lower(path.extension().string());
   if (extension == ".npy") return open_npy(path);
   if (extension == ".safetensors") return open_safetensors(path, member);
-  if (is_hdf5(extension)) return open_hdf5(path, member);
+  if (is_hdf5(path)) return open_hdf5(path, member);
   if (extension == ".pt") return open_pt(path);
   throw DataError(fmt::format(
       "{}: features are read from .npy, .safetensors, .h5, .hdf5 and .pt files", path.string()));
@@ -234,7 +237,7 @@ FeatureFile open_features(const fs::path& path, const std::string& member) {
 std::vector<BagMember> members_of(const fs::path& path) {
   const std::string extension = to_lower(path.extension().string());
   std::vector<BagMember> members;
-  if (is_hdf5(extension)) {
+  if (is_hdf5(path)) {
     for (const store::Hdf5Bag& bag : store::hdf5_bags(path))
       members.push_back({bag.name, bag.label});
   }

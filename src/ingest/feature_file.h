@@ -28,6 +28,8 @@ struct FeatureFile {
   std::function<void(int64_t first, int64_t count, uint8_t* out)> read;
 };
 
+bool is_hdf5(const std::filesystem::path& path);  // by its extension
+
 // Only the header is read. A .safetensors file: the tensor `member`, else `features`, else its only
 // one; HDF5: the group `member`, else the file itself. Shapes are (N, D) and (1, N, D). Throws
 // DataError naming the file and what it holds instead, also when there is no vector in it.

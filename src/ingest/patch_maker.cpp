@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "image/codec.h"
 #include "ingest/bag_maker.h"
 #include "store/hdf5_pixels.h"
 #include "store/tile_file.h"
@@ -31,10 +30,7 @@ class PatchMaker final : public BagMaker {
       const store::Place place = patches.places().empty()
                                      ? store::Place{static_cast<int32_t>(i), 0}
                                      : patches.places()[static_cast<size_t>(i)];
-      tiles.add(settings_.codec == store::Codec::kPng
-                    ? image::encode_png(pixels)
-                    : image::encode_jpeg(pixels, settings_.quality),
-                place.x, place.y);
+      tiles.add(encode_tile(pixels, settings_), place.x, place.y);
     }
     store::Bag bag;
     bag.id = source.id;

@@ -67,8 +67,7 @@ class TileReader {
     if (side != settings_.tile_size) {
       pixels = image::resize(pixels, settings_.tile_size, settings_.tile_size);
     }
-    return settings_.codec == store::Codec::kPng ? image::encode_png(pixels)
-                                                 : image::encode_jpeg(pixels, settings_.quality);
+    return encode_tile(pixels, settings_);
   }
 
  private:

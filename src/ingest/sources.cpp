@@ -215,8 +215,7 @@ void name_members(SourceList& list, bool only_file) {
 
 // One file of the patches of all slides, where others would be slides.
 bool holds_patches(const fs::path& source, store::Kind kind) {
-  const std::string extension = to_lower(source.extension().string());
-  return kind == store::Kind::kTiles && (extension == ".h5" || extension == ".hdf5");
+  return kind == store::Kind::kTiles && is_hdf5(source);
 }
 
 }  // namespace

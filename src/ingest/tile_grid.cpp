@@ -50,6 +50,20 @@ class Counter {
 
 }  // namespace
 
+TileScale scale_to(const image::SlideInfo& slide, double pixel, double wanted, double tolerance) {
+  TileScale scale;
+  scale.level = -1;
+  for (size_t level = 0; level < slide.levels.size(); ++level) {
+    const double downsample = slide.levels[level].downsample;
+    if (pixel * downsample > wanted * (1 + tolerance)) continue;
+    scale.level = static_cast<int>(level);
+    scale.level_downsample = downsample;
+  }
+  const double shrink = wanted / (pixel * scale.level_downsample);
+  if (std::abs(shrink - 1) > tolerance) scale.shrink = shrink;
+  return scale;
+}
+
 TileScale choose_scale(const image::SlideInfo& slide, double slide_mpp,
                        const store::Settings& settings, const std::string& name) {
   const auto num_levels = static_cast<int>(slide.levels.size());
@@ -64,21 +78,13 @@ TileScale choose_scale(const image::SlideInfo& slide, double slide_mpp,
     scale.mpp = slide_mpp * scale.level_downsample;
     return scale;
   }
-  scale.level = -1;
-  for (int level = 0; level < num_levels; ++level) {
-    const double downsample = slide.levels[static_cast<size_t>(level)].downsample;
-    if (slide_mpp * downsample > settings.mpp * (1 + kSameScale)) continue;
-    scale.level = level;
-    scale.level_downsample = downsample;
-  }
+  scale = scale_to(slide, slide_mpp, settings.mpp, kSameScale);
   if (scale.level < 0) {
     throw DataError(
         fmt::format("{}: its pixels of {:.4g} microns are coarser than the {:.4g} "
                     "asked for",
                     name, slide_mpp, settings.mpp));
   }
-  const double shrink = settings.mpp / (slide_mpp * scale.level_downsample);
-  if (std::abs(shrink - 1) > kSameScale) scale.shrink = shrink;
   scale.mpp = slide_mpp * scale.downsample();
   return scale;
 }

@@ -23,6 +23,11 @@ struct TileScale {
   double downsample() const { return level_downsample * shrink; }
 };
 
+// The coarsest level whose pixels measure at most `wanted` (a share `tolerance` more counts as
+// that), where those of level 0 measure `pixel`; tiles shrink by the rest, beyond that tolerance.
+// level = -1: the slide is coarser. Leaves mpp alone.
+TileScale scale_to(const image::SlideInfo& slide, double pixel, double wanted, double tolerance);
+
 // `slide_mpp`: of level 0, or 0. Throws DataError, with `name` at its start, for a slide that has
 // no such level, whose scale is needed but not known, or that is coarser than the store.
 TileScale choose_scale(const image::SlideInfo& slide, double slide_mpp,

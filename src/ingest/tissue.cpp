@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "image/resize.h"
+
 namespace dbps::ingest {
 namespace {
 
@@ -25,31 +27,6 @@ std::pair<int, int64_t> choose_level(const image::SlideInfo& info, double larges
   }
   const double fit = largest_cell / info.levels[static_cast<size_t>(level)].downsample;
   return {level, std::max<int64_t>(1, static_cast<int64_t>(std::floor(fit)))};
-}
-
-// Means of side x side pixels, of fewer at the right and lower edges, into a row of the target.
-void reduce_rows(const image::Image& band, int64_t first_row, int64_t side, image::Image& target,
-                 int64_t target_row) {
-  const int64_t rows = std::min(side, band.height - first_row);
-  std::vector<int64_t> sums(static_cast<size_t>(3 * target.width));
-  for (int64_t y = first_row; y < first_row + rows; ++y) {
-    const uint8_t* pixel = band.row(y);
-    for (int64_t column = 0; column < target.width; ++column) {
-      int64_t* sum = sums.data() + 3 * column;
-      const int64_t end = std::min(side, band.width - column * side);
-      for (int64_t x = 0; x < end; ++x, pixel += 3) {
-        for (int c = 0; c < 3; ++c) sum[c] += pixel[c];
-      }
-    }
-  }
-  uint8_t* out = target.row(target_row);
-  for (int64_t column = 0; column < target.width; ++column) {
-    const int64_t count = rows * std::min(side, band.width - column * side);
-    for (int c = 0; c < 3; ++c) {
-      out[3 * column + c] =
-          static_cast<uint8_t>((sums[static_cast<size_t>(3 * column + c)] + count / 2) / count);
-    }
-  }
 }
 
 Plane saturation(const image::Image& rgb) {
@@ -137,9 +114,7 @@ Thumbnail make_thumbnail(image::Slide& slide, double largest_cell) {
     const int64_t rows = std::min(rows_at_once, thumbnail.image.height - first);
     image::Image band(size.width, std::min(rows * side, size.height - first * side), 3);
     slide.read(level, 0, first * side, band);
-    for (int64_t row = 0; row < rows; ++row) {
-      reduce_rows(band, row * side, side, thumbnail.image, first + row);
-    }
+    image::shrink_into(band, side, thumbnail.image, first);
   }
   return thumbnail;
 }

@@ -50,6 +50,10 @@ struct RowGroup {
   // The sum of a tensor over the members, as a new one. Collective over them.
   std::function<at::Tensor(const at::Tensor&)> sum;
 
+  int64_t own_rows() const { return rows[static_cast<size_t>(member)]; }
+  int64_t first_row() const {  // of this rank's
+    return std::accumulate(rows.begin(), rows.begin() + member, int64_t{0});
+  }
   int64_t total_rows() const { return std::accumulate(rows.begin(), rows.end(), int64_t{0}); }
 };
 

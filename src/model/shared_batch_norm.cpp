@@ -27,7 +27,7 @@ at::Tensor over_channels(const at::Tensor& of_channels, const at::Tensor& x) {
 
 // Values a channel of all ranks.
 double count_of(const at::Tensor& x, const RowGroup& group) {
-  return static_cast<double>(group.total_rows() * (x.dim() > 2 ? x.size(2) * x.size(3) : 1));
+  return static_cast<double>(group.total_rows() * values_a_row(x));
 }
 
 struct GroupHolder final : torch::CustomClassHolder {
@@ -47,7 +47,7 @@ Moments moments_of_all(const at::Tensor& x, at::ScalarType type, const RowGroup&
   const auto members = static_cast<int64_t>(group.rows.size());
   const at::TensorOptions options = x.options().dtype(type);
   at::Tensor all = at::zeros({members, 2, channels}, options);
-  const int64_t own = group.rows[static_cast<size_t>(group.member)];
+  const int64_t own = group.own_rows();
   if (own > 0) {
     const auto [variance, mean] =
         at::var_mean(x.to(type), reduced(x), /*correction=*/at::Scalar(0), /*keepdim=*/false);
@@ -101,6 +101,8 @@ class Function : public torch::autograd::Function<Function> {
 };
 
 }  // namespace
+
+int64_t values_a_row(const at::Tensor& x) { return x.dim() > 2 ? x.size(2) * x.size(3) : 1; }
 
 SharedNorm shared_batch_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                              double epsilon, const std::shared_ptr<const RowGroup>& group) {

@@ -4,11 +4,15 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "model/context.h"
 
 namespace dbps::model {
+
+// Values a channel that each row of x, (n, C) or (n, C, h, w), has.
+int64_t values_a_row(const at::Tensor& x);
 
 // As BatchNorm in training. `mean` and `unbiased_variance` are those of all rows, (C), in the type
 // of the weights. Collective over the ranks of `group`, here and in backward, a rank without rows

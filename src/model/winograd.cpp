@@ -164,7 +164,7 @@ DBPS_EVERY_CPU void scatter_tiles(const float* products, const Tiling& tiling, i
 }
 
 // G of section 4.1 for the points above, (6, 3).
-at::Tensor filter_transform() {
+at::Tensor filter_points() {
   const double a = p;
   const double b = q;
   const double at_a = 2 * a * a * (a * a - b * b);
@@ -177,6 +177,15 @@ at::Tensor filter_transform() {
                      0.0, 0.0, 1.0},
                     at::kDouble)
       .view({kPatch, 3});
+}
+
+// G w G^T as one product with the nine numbers of w: (36, 9).
+const at::Tensor& filter_transform() {
+  static const at::Tensor transform = [] {
+    const at::Tensor g = filter_points().to(at::kFloat);
+    return at::einsum("ai,bj->abij", {g, g}).reshape({kPoints, 9});
+  }();
+  return transform;
 }
 
 // Output channels of a matrix product.
@@ -204,14 +213,11 @@ bool WinogradConvolution::gains_once(int64_t n, int64_t h, int64_t w) {
 WinogradConvolution::WinogradConvolution(const at::Tensor& weight_DC33, const at::Tensor& bias)
     : out_(weight_DC33.size(0)), in_(weight_DC33.size(1)), bias_(bias.detach().clone()) {
   const c10::NoGradGuard no_grad;
-  const at::Tensor g = filter_transform().to(at::kFloat);
-  // G w G^T of all filters as one product: (36, 9) x (9, D C).
-  const at::Tensor both = at::einsum("ai,bj->abij", {g, g}).reshape({kPoints, 9});
   const int64_t slice = slice_of(out_);
   const at::Tensor weights = weight_DC33.contiguous().view({out_, in_ * 9});
   for (int64_t first = 0; first < out_; first += slice) {
     const at::Tensor filters =
-        at::mm(both, weights.narrow(0, first, slice).view({slice * in_, 9}).t());
+        at::mm(filter_transform(), weights.narrow(0, first, slice).view({slice * in_, 9}).t());
     products_.emplace_back(filters.view({kPoints * slice, in_, 1, 1}), at::Tensor(),
                            ConvolutionShape{.groups = kPoints},
                            std::array<int64_t, 4>{1, kPoints * in_, 1, kTilesABlock});

@@ -1,7 +1,7 @@
 // 3 x 3 convolutions of stride 1 on the CPU with a third of the multiplications: minimal filtering
 // F(4 x 4, 3 x 3) after Winograd (Lavin and Gray, "Fast Algorithms for Convolutional Neural
-// Networks", CVPR 2016, section 4). No gradient: see
-// trained_convolution.h.
+// Networks", CVPR 2016, section 4). No gradient:
+// trained_convolution.h has that.
 //
 // Shapes: n pictures, C and D channels, h x w pixels; fp32, channels-last.
 #pragma once

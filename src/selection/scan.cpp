@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "selection/kept_embeddings.h"
 #include "selection/ranking.h"
@@ -70,8 +71,7 @@ std::vector<double> exploration_noise(const std::vector<int64_t>& place, const R
 // Of a bag of n patches, those that this rank scans: [first, last).
 std::pair<int64_t, int64_t> own_part(int64_t n, const Request& request) {
   if (request.group == nullptr) return {0, n};
-  const int64_t member = request.group->rank();
-  return {member * n / request.group->size(), (member + 1) * n / request.group->size()};
+  return share_of(n, request.group->rank(), request.group->size());
 }
 
 std::vector<Walk> open_walks(const Bags& bags, const Request& request, Ranking ranking,
@@ -184,11 +184,6 @@ struct Shape {
   at::Tensor embeddings;  // (any, D)
 };
 
-// The ranks of a group meet: true when one of them was interrupted.
-bool any_interrupted(distributed::Collectives& group, bool here) {
-  return distributed::sum(group, at::full({1}, here ? 1 : 0, at::kLong)).item<int64_t>() > 0;
-}
-
 // Embeddings of `rows`, each of which one rank of the group has kept.
 at::Tensor take_from_all(const KeptEmbeddings& kept, const std::vector<int64_t>& rows,
                          const Shape& shape, distributed::Collectives& group) {
@@ -244,7 +239,7 @@ Selection close_together(const std::vector<Walk>& walks, const KeptEmbeddings& k
 // Waits for the others of the group. Throws what interrupted this rank, or Interrupted.
 void meet(const Request& request, const std::exception_ptr& interrupted) {
   if (request.waits) request.waits(true);
-  const bool stop = any_interrupted(*request.group, interrupted != nullptr);
+  const bool stop = distributed::any(*request.group, interrupted != nullptr);
   if (interrupted) std::rethrow_exception(interrupted);
   if (stop) throw Interrupted();
 }

@@ -118,6 +118,10 @@ int64_t Reader::num_bags() const { return static_cast<int64_t>(state_->bags.size
 
 const Bag& Reader::bag(int64_t index) const { return *state_->place(index).bag; }
 
+bool Reader::is_later_part(int64_t bag_index) const {
+  return bag_index > 0 && bag(bag_index).id == bag(bag_index - 1).id;
+}
+
 const Source& Reader::source(int64_t bag_index) const {
   const BagPlace& place = state_->place(bag_index);
   return place.shard->content.tables.sources[place.bag->source];

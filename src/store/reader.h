@@ -35,6 +35,8 @@ class Reader {
   int64_t num_shards() const;
   int64_t num_bags() const;  // in order of (id, part)
   const Bag& bag(int64_t index) const;
+  // Whether it is a later part of the slide that the bag before it belongs to.
+  bool is_later_part(int64_t bag_index) const;
   const Source& source(int64_t bag_index) const;
   const std::string& shard_name(int64_t bag_index) const;  // "shard-00000.h5"
   int64_t find_bag(const std::string& id) const;           // its first part; -1 when absent

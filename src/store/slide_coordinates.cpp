@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "store/hdf5_coordinates.h"
 #include "store/hdf5_file.h"
 
@@ -51,11 +50,7 @@ SlideCoordinates read_slide_coordinates(const std::filesystem::path& path) {
   const QuietErrors quiet;
   try {
     const Handle file = open_hdf5_file(path);
-    if (!has_dataset(file, "coords")) {
-      const std::vector<std::string> names = names_in(file);
-      throw Hdf5Error(fmt::format("it has no dataset 'coords', but {}",
-                                  names.empty() ? "nothing" : join_words(names)));
-    }
+    open_named(file, "coords");
     return {read_places(file, "coords", -1), read_frame(file, "coords")};
   } catch (const Hdf5Error& error) {
     throw DataError(fmt::format("{}: {}", path.string(), error.what()));

@@ -35,8 +35,7 @@ struct Slide {
 std::vector<Slide> slides_of(const Reader& reader) {
   std::vector<Slide> slides;
   for (int64_t bag = 0; bag < reader.num_bags(); ++bag) {
-    const std::string& id = reader.bag(bag).id;
-    if (slides.empty() || slides.back().id != id) slides.push_back({id, bag, bag, 0});
+    if (!reader.is_later_part(bag)) slides.push_back({reader.bag(bag).id, bag, bag, 0});
     slides.back().end = bag + 1;
     slides.back().patches += reader.bag(bag).tile_count;
   }
@@ -240,9 +239,10 @@ void write_slide(const Reader& reader, const Slide& slide, const fs::path& path,
     throw;
   }
   const FileDescriptor file(::open(making.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file || ::fsync(file.get()) != 0 || ::rename(making.c_str(), path.c_str()) != 0) {
+  if (!file || ::fsync(file.get()) != 0) {
     throw RuntimeFault(errno_message(fmt::format("cannot write {}", path.string())));
   }
+  rename_into_place(making, path);
 }
 
 }  // namespace

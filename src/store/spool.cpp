@@ -226,10 +226,7 @@ ShardEntry Spool::seal(ShardTables& tables) {
   });
   ShardEntry entry = describe_shard(temporary, read_shard(temporary));
   entry.name = path.filename().string();
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    throw RuntimeFault(errno_message(fmt::format("cannot rename to {}", path.string())));
-  }
-  sync_folder(folder_);
+  rename_into_place(temporary, path);
   remove();
   return entry;
 }

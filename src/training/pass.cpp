@@ -92,12 +92,10 @@ model::Ragged Pass::embed_salient(const data::DevicePatches& patches, std::vecto
   group->member = group_->rank();
   group->sum = [over = group_](const at::Tensor& own) { return distributed::sum(*over, own); };
   encoding.group = group;
-  const auto before = group->rows.begin();
-  const int64_t first = std::accumulate(before, before + group->member, int64_t{0});
-  const std::vector<int64_t> own(rows.begin() + first,
-                                 rows.begin() + first + group->rows[group->member]);
+  const auto first = rows.begin() + group->first_row();
+  const std::vector<int64_t> own(first, first + group->own_rows());
   const at::Tensor embeddings = model_.encoder().embed(patches.gather(own), encoding);
-  return {join_rows(embeddings, group->rows, *group_, group_->size()), std::move(offsets)};
+  return {join_rows(embeddings, *group), std::move(offsets)};
 }
 
 model::Ragged Pass::tokens(const data::HostBatch& batch, const data::DevicePatches& patches,

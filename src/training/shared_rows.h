@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "distributed/collectives.h"
+#include "model/context.h"
 
 namespace dbps::training {
 
@@ -14,9 +14,8 @@ namespace dbps::training {
 std::vector<int64_t> row_shares(int64_t n, int num_members);
 
 // Each member's (rows, D), end to end, on all of them: (n, D). Every member goes on with all rows
-// and does the same, so each has the whole gradient of its own; it is multiplied by `scale` on the
-// way back. Collective forward, not backward.
-at::Tensor join_rows(const at::Tensor& own, const std::vector<int64_t>& shares,
-                     distributed::Collectives& group, double scale);
+// and does the same, each from 1 / size of the loss, so each has that share of the whole gradient
+// of its own rows; it is multiplied by the size on the way back. Collective forward, not backward.
+at::Tensor join_rows(const at::Tensor& own, const model::RowGroup& group);
 
 }  // namespace dbps::training

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "distributed/signals.h"
@@ -89,8 +90,7 @@ TrainingStep::~TrainingStep() = default;
 
 std::pair<int64_t, int64_t> TrainingStep::hosted(int64_t micro_batches,
                                                  const distributed::PatchGroup& place) {
-  return {place.group * micro_batches / place.num_groups,
-          (place.group + 1) * micro_batches / place.num_groups};
+  return share_of(micro_batches, place.group, place.num_groups);
 }
 
 StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,

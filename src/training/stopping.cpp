@@ -1,7 +1,5 @@
 #include "training/stopping.h"
 
-#include <ATen/ATen.h>
-
 namespace dbps::training {
 
 void stop_together(distributed::Collectives* group, const std::function<void()>& work) {
@@ -12,8 +10,7 @@ void stop_together(distributed::Collectives* group, const std::function<void()>&
   } catch (const StopRequested&) {
     stop = true;
   }
-  const at::Tensor stopping = at::full({1}, stop ? 1 : 0, at::kLong);
-  if (distributed::sum(*group, stopping).item<int64_t>() > 0) throw StopRequested();
+  if (distributed::any(*group, stop)) throw StopRequested();
 }
 
 }  // namespace dbps::training

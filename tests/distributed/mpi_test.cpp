@@ -14,6 +14,7 @@
 #include "distributed/reducer.h"
 #include "distributed/toy_model.h"
 #include "distributed/world.h"
+#include "support/rank_failures.h"
 
 namespace dbps::distributed {
 namespace {
@@ -236,16 +237,6 @@ TEST(Consistency, FindsOneFlippedBit) {
   }
 }
 
-// What ranks above 0 print.
-class FailurePrinter final : public testing::EmptyTestEventListener {
-  void OnTestPartResult(const testing::TestPartResult& result) override {
-    if (result.failed()) {
-      fmt::print(stderr, "rank {}: {}:{}: {}\n", world->rank(), result.file_name(),
-                 result.line_number(), result.message());
-    }
-  }
-};
-
 }  // namespace
 }  // namespace dbps::distributed
 
@@ -254,10 +245,6 @@ int main(int argc, char** argv) {
   const auto world = dbps::distributed::make_world();
   dbps::distributed::world = world.get();
   dbps::distributed::expected_size = argc == 2 ? std::atoi(argv[1]) : -1;
-  if (world->rank() > 0) {
-    auto& listeners = testing::UnitTest::GetInstance()->listeners();
-    delete listeners.Release(listeners.default_result_printer());
-    listeners.Append(new dbps::distributed::FailurePrinter);
-  }
+  dbps::print_failures_alone(world->rank());
   return static_cast<int>(world->max(RUN_ALL_TESTS()));
 }

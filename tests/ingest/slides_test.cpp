@@ -48,6 +48,21 @@ class SlidesTest : public testing::Test {
     return options;
   }
   SourceList sources() const { return find_sources(slides(), store::Kind::kTiles); }
+  // The same ingest by several processes.
+  Summary ingest_on(int num_ranks, const SourceList& list) const {
+    std::vector<std::unique_ptr<Ingestion>> ranks;
+    std::vector<std::string> present, parts;
+    for (int rank = 0; rank < num_ranks; ++rank) {
+      ranks.push_back(
+          std::make_unique<Ingestion>(list, store_, tiles(), ProgressCallback{}, rank, num_ranks));
+      present.push_back(ranks.back()->present());
+    }
+    for (const auto& rank : ranks) {
+      rank->make(present);
+      parts.push_back(rank->part());
+    }
+    return ranks[0]->finish(parts);
+  }
   std::string fingerprint() const { return store::Reader(store_).fingerprint(); }
 
   static TempFolder* made_;
@@ -119,18 +134,7 @@ TEST_F(SlidesTest, PartsOfManyProcessesMakeTheStoreOfOne) {
   const std::string alone = fingerprint();
   fs::remove_all(store_);
 
-  std::vector<std::unique_ptr<Ingestion>> ranks;
-  std::vector<std::string> present, parts;
-  for (int rank = 0; rank < 3; ++rank) {
-    ranks.push_back(
-        std::make_unique<Ingestion>(list, store_, tiles(), ProgressCallback{}, rank, 3));
-    present.push_back(ranks.back()->present());
-  }
-  for (const auto& rank : ranks) {
-    rank->make(present);
-    parts.push_back(rank->part());
-  }
-  const Summary summary = ranks[0]->finish(parts);
+  const Summary summary = ingest_on(3, list);
   EXPECT_EQ(summary.kept, 6);
   EXPECT_EQ(summary.labels_added, 6);
   EXPECT_EQ(fingerprint(), alone);
@@ -147,18 +151,7 @@ TEST_F(SlidesTest, WhatAKilledProcessLeftIsTakenUpByOthers) {
     Ingestion killed(list, store_, tiles(), {}, rank, 2);
     killed.make({});
   }
-  std::vector<std::unique_ptr<Ingestion>> ranks;
-  std::vector<std::string> present, parts;
-  for (int rank = 0; rank < 3; ++rank) {
-    ranks.push_back(
-        std::make_unique<Ingestion>(list, store_, tiles(), ProgressCallback{}, rank, 3));
-    present.push_back(ranks.back()->present());
-  }
-  for (const auto& rank : ranks) {
-    rank->make(present);
-    parts.push_back(rank->part());
-  }
-  const Summary summary = ranks[0]->finish(parts);
+  const Summary summary = ingest_on(3, list);
   EXPECT_EQ(summary.kept, 0);
   EXPECT_EQ(summary.skipped, 6);
   EXPECT_EQ(fingerprint(), store::Reader(temp_.path() / "whole").fingerprint());
@@ -173,18 +166,7 @@ TEST_F(SlidesTest, ADamagedShardIsMadeAgainByOneProcess) {
     shard.seekp(200000);
     shard.write("damage", 6);
   }
-  std::vector<std::unique_ptr<Ingestion>> ranks;
-  std::vector<std::string> present, parts;
-  for (int rank = 0; rank < 2; ++rank) {
-    ranks.push_back(
-        std::make_unique<Ingestion>(list, store_, tiles(), ProgressCallback{}, rank, 2));
-    present.push_back(ranks.back()->present());
-  }
-  for (const auto& rank : ranks) {
-    rank->make(present);
-    parts.push_back(rank->part());
-  }
-  const Summary summary = ranks[0]->finish(parts);
+  const Summary summary = ingest_on(2, list);
   EXPECT_EQ(summary.kept, 1);
   EXPECT_EQ(summary.skipped, 5);
   EXPECT_EQ(fingerprint(), whole);

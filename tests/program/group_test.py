@@ -3,42 +3,21 @@
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
 import harness
 from harness import events, run, start
-from tiles_test import SMALL_RUN, make_tiles
+from tiles_test import TileStoreTest
 
 # Sums over ranks are taken in another order; the numbers are fp64, so that they stay together.
 EXACT = ("--set", "training.precision=fp64", "--set", "training.scan_precision=fp64")
 
 
-class GroupTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dbps-group-"))
-        cls.store = cls.folder / "store"
-        make_tiles(cls.store, parts=3, lesions=0.25, least=1)
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.folder, ignore_errors=True)
-
-    def setUp(self):
-        self.work = pathlib.Path(tempfile.mkdtemp(prefix="case-", dir=self.folder))
-        self.config = self.work / "small.toml"
-        self.config.write_text(SMALL_RUN.format(store=self.store))
-
-    def train(self, name, *more, ranks=0, code=0):
-        done = run("train", self.config, "--set", f"experiment.output={self.work}", "--set",
-                   f"experiment.name={name}", *more, ranks=ranks, timeout=300)
-        self.assertEqual(done.code, code, done.err)
-        return done
+class GroupTest(TileStoreTest):
+    tiles = dict(parts=3, lesions=0.25, least=1)
 
     def numbers(self, name):
         """What metrics.jsonl says of steps and evaluations, times aside, as one list a line."""

@@ -145,14 +145,19 @@ class ProgramTest(unittest.TestCase):
     """A folder for each class, with a small store made once in it."""
 
     parent = None  # the folder to make it in; None: where the machine keeps temporary files
+    small_run = SMALL_RUN  # the configuration; "{store}" in it is the store
+
+    @classmethod
+    def make_store(cls):
+        made = run("make-demo", cls.folder / "demo", "--seed", 3, "--canvas", 128, "--train", 24,
+                   "--validation", 12, "--test", 12, "--digits", 4, 5, "--distractors", 4, 6)
+        assert made.code == 0, made.err
+        return cls.folder / "demo" / "store"
 
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dbps-program-", dir=cls.parent))
-        made = run("make-demo", cls.folder / "demo", "--seed", 3, "--canvas", 128, "--train", 24,
-                   "--validation", 12, "--test", 12, "--digits", 4, 5, "--distractors", 4, 6)
-        assert made.code == 0, made.err
-        cls.store = cls.folder / "demo" / "store"
+        cls.store = cls.make_store()
 
     @classmethod
     def tearDownClass(cls):
@@ -161,7 +166,7 @@ class ProgramTest(unittest.TestCase):
     def setUp(self):
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="case-", dir=self.folder))
         self.config = self.work / "small.toml"
-        self.config.write_text(SMALL_RUN.format(store=self.store))
+        self.config.write_text(self.small_run.format(store=self.store))
 
     def train(self, name, *more, ranks=0, timeout=120):
         return run("train", self.config, "--set", f"experiment.output={self.work}", "--set",

@@ -2,13 +2,11 @@
 
 import json
 import os
-import pathlib
 import shutil
 import subprocess
-import tempfile
 import unittest
 
-from harness import events, latest_weights, run
+from harness import ProgramTest, events, latest_weights, run
 
 MAKE_TILES = os.environ["DBPS_MAKE_TILES"]
 
@@ -58,28 +56,24 @@ def make_tiles(folder, **given):
     subprocess.run([MAKE_TILES, folder, *[f"{k}={v}" for k, v in given.items()]], check=True)
 
 
-class TilesTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dbps-tiles-"))
-        cls.store = cls.folder / "store"
-        make_tiles(cls.store, parts=3, lesions=0.25)
+class TileStoreTest(ProgramTest):
+    """The same with a store of tiles, of which training is asked to end with a code."""
+
+    small_run = SMALL_RUN
+    tiles = dict(parts=3, lesions=0.25)  # what make_tiles is given
 
     @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.folder, ignore_errors=True)
-
-    def setUp(self):
-        self.work = pathlib.Path(tempfile.mkdtemp(prefix="case-", dir=self.folder))
-        self.config = self.work / "small.toml"
-        self.config.write_text(SMALL_RUN.format(store=self.store))
+    def make_store(cls):
+        make_tiles(cls.folder / "store", **cls.tiles)
+        return cls.folder / "store"
 
     def train(self, name, *more, ranks=0, code=0):
-        done = run("train", self.config, "--set", f"experiment.output={self.work}", "--set",
-                   f"experiment.name={name}", *more, ranks=ranks)
-        self.assertEqual(done.code, code, done.err)
+        done = super().train(name, *more, ranks=ranks, timeout=300)
+        self.assert_done(done, code)
         return done
 
+
+class TilesTest(TileStoreTest):
     def test_learns_from_a_label_a_slide(self):
         self.train("learns", "--set", "training.epochs=20", "--set", "selection.explore_epochs=4",
                    "--set", "optimizer.learning_rate=3e-3")

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "data/loader.h"
+#include "support/rank_failures.h"
 #include "support/temp_folder.h"
 #include "support/tile_store.h"
 #include "training/precision.h"
@@ -321,15 +322,6 @@ TEST(PatchGroup, MustDivideTheRanks) {
   EXPECT_THROW(resolve_micro_batches(config, *world), ConfigError);
 }
 
-class FailurePrinter final : public testing::EmptyTestEventListener {
-  void OnTestPartResult(const testing::TestPartResult& result) override {
-    if (result.failed()) {
-      fmt::print(stderr, "rank {}: {}:{}: {}\n", world->rank(), result.file_name(),
-                 result.line_number(), result.message());
-    }
-  }
-};
-
 }  // namespace
 }  // namespace dbps::training
 
@@ -346,11 +338,7 @@ int main(int argc, char** argv) {
       world->broadcast(folder ? (folder->path() / "store").string() : std::string(), 0);
   if (folder) dbps::training::make_slides();
   world->barrier();
-  if (world->rank() > 0) {
-    auto& listeners = testing::UnitTest::GetInstance()->listeners();
-    delete listeners.Release(listeners.default_result_printer());
-    listeners.Append(new dbps::training::FailurePrinter);
-  }
+  dbps::print_failures_alone(world->rank());
   const auto failed = static_cast<int>(world->max(RUN_ALL_TESTS()));
   world->barrier();
   return failed;
