@@ -40,7 +40,7 @@ struct OpenFile {
 struct Extent {
   int64_t bag = 0;
   int64_t first = 0;  // of its tiles
-  std::span<const store::Tile> tiles;
+  std::vector<store::Tile> tiles;
 
   uint64_t bytes() const { return tiles.back().offset + tiles.back().bytes - tiles[0].offset; }
 };
@@ -54,7 +54,9 @@ std::vector<Extent> extents_of(const store::Reader& reader, int64_t num_bags) {
     const int64_t count = reader.bag(bag).tile_count;
     for (int64_t first = 0; first < count; first += std::min(most, count - first)) {
       const int64_t taken = std::min(most, count - first);
-      extents.push_back({bag, first, {&reader.tile(bag, first), static_cast<size_t>(taken)}});
+      Extent extent{bag, first, {}};
+      for (int64_t i = first; i < first + taken; ++i) extent.tiles.push_back(reader.tile(bag, i));
+      extents.push_back(std::move(extent));
     }
   }
   return extents;

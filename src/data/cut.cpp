@@ -177,7 +177,7 @@ Cut plan_tiles(HostBag bag, const WholeBag& stored, const LoaderOptions& options
   cut.bag.grid_columns = stored.num_tiles();
   cut.bag.grid_rows = 1;
   for (const int64_t index : cut.bag.index) {
-    const store::Tile& tile = stored.tile(index);
+    const store::Tile tile = stored.tile(index);
     cut.bag.x.push_back(static_cast<float>(tile.x));
     cut.bag.y.push_back(static_cast<float>(tile.y));
   }

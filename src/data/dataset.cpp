@@ -236,6 +236,10 @@ const std::vector<int64_t>& Dataset::of_split(Split split) const {
   return of_split_[static_cast<int>(split)];
 }
 
+void Dataset::forget_tables() const {
+  for (const auto& store : stores_) store->forget_tables();
+}
+
 WholeBag Dataset::whole_bag(int64_t picture) const {
   const Picture& entry = pictures_[picture];
   return WholeBag(store(entry.store), entry.bag);

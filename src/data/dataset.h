@@ -50,8 +50,11 @@ class Dataset {
   // Indices into pictures(), in id order.
   const std::vector<int64_t>& of_split(Split split) const;
   const std::vector<TaskColumn>& tasks() const { return tasks_; }  // classes filled in
+  int64_t num_stores() const { return static_cast<int64_t>(stores_.size()); }
   const store::Reader& store(int64_t index) const { return *stores_[index]; }
   store::Kind kind() const { return stores_.front()->settings().kind; }  // all stores agree
+  // Of all stores: Reader::forget_tables().
+  void forget_tables() const;
   WholeBag whole_bag(int64_t picture) const;
   int64_t feature_width() const;    // F, of kind = features; 0 of others
   int64_t tile_size() const;        // pixels, of kind = tiles; 0 of others

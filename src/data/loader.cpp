@@ -71,6 +71,8 @@ struct Loader::State {
   // An empty batch is done at once, and so is one that cannot be made.
   void open_next() {
     Filling& filling = filled[next_batch];
+    // Of slides, what earlier batches read of the tables is megabytes a slide.
+    if (dataset.kind() != store::Kind::kImages) dataset.forget_tables();
     try {
       filling = start_batch(dataset, batches[next_batch], occurrences[next_batch], options);
     } catch (...) {

@@ -31,7 +31,7 @@ HostBag plan_vectors(const store::Reader& store, int64_t bag_index, const Loader
   bag.sample = sample_of(bag.sample, occurrence);
   bag.index = choose_kept(stored.num_tiles(), bag.sample, options);
   for (const int64_t index : bag.index) {
-    const store::Tile& tile = stored.tile(index);
+    const store::Tile tile = stored.tile(index);
     bag.x.push_back(static_cast<float>(tile.x));
     bag.y.push_back(static_cast<float>(tile.y));
   }

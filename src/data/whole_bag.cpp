@@ -30,7 +30,7 @@ store::TilePlace WholeBag::place(int64_t number) const {
   return {bag_ + (part - ends_.begin()), number - first};
 }
 
-const store::Tile& WholeBag::tile(int64_t number) const {
+store::Tile WholeBag::tile(int64_t number) const {
   const store::TilePlace at = place(number);
   return store_->tile(at.bag, at.tile);
 }

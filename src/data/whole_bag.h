@@ -19,7 +19,7 @@ class WholeBag {
   int64_t num_parts() const { return static_cast<int64_t>(ends_.size()); }
   int64_t num_tiles() const { return ends_.back(); }
   store::TilePlace place(int64_t number) const;
-  const store::Tile& tile(int64_t number) const;
+  store::Tile tile(int64_t number) const;
 
  private:
   const store::Reader* store_;

@@ -44,6 +44,13 @@ Codec codec_of(const std::string& name) {
   throw DataError(fmt::format("'{}' is no codec of a store (keep, jpeg, png)", name));
 }
 
+std::string origin_text(const EncoderOrigin& origin) {
+  if (origin.kind.empty()) return "";
+  return fmt::format("{}{}, weights {} ({}), {}", origin.kind,
+                     origin.stages < 4 ? fmt::format(", first {} stages", origin.stages) : "",
+                     origin.weights, origin.hash, origin.precision);
+}
+
 uint64_t vector_bytes(const Settings& settings) {
   return static_cast<uint64_t>(settings.channels) * (settings.pixel_type == "float16" ? 2 : 4);
 }

@@ -31,6 +31,23 @@ struct TileSettings {
   bool operator==(const TileSettings&) const = default;
 };
 
+// What made the vectors of a store; kind = features.
+struct EncoderOrigin {
+  std::string kind;       // "resnet50"; "": another tool made them
+  std::string weights;    // name of their file
+  std::string hash;       // "crc32c:%08x" of that file
+  int32_t stages = 4;     // as encoder.stages
+  std::string projector;  // as encoder.projector
+  std::string precision;  // computed in: "fp32" or "bf16"
+  std::string input;      // how pixels were normalised, and pictures cut into patches
+
+  bool operator==(const EncoderOrigin&) const = default;
+};
+
+// "resnet50, first 3 stages, weights r50.pth (crc32c:0123abcd), fp32"; "" where another tool made
+// them.
+std::string origin_text(const EncoderOrigin& origin);
+
 // What must agree for a store to grow; part of store.json and of every shard's attributes.
 struct Settings {
   Kind kind = Kind::kImages;
@@ -41,7 +58,8 @@ struct Settings {
   int64_t longest = 0;    // side that larger pictures were shrunk to at ingest; 0: none were
   int64_t tile_size = 0;  // kind = tiles; of features, pixels of the patches, 0: unknown
   double mpp = 0.0;       // microns per pixel that tiles were brought to; 0: each bag has its own
-  TileSettings tiles;     // kind = tiles
+  TileSettings tiles;     // kind = tiles; of features that `dbps extract` made, of their tiles
+  EncoderOrigin encoder;  // kind = features
 
   bool operator==(const Settings&) const = default;
 };

@@ -12,6 +12,7 @@
 #include "base/crc32c.h"
 #include "store/format.h"
 #include "store/hdf5_handle.h"
+#include "store/tile_table.h"
 
 namespace dbps::store {
 
@@ -197,6 +198,37 @@ class ColumnReader {
   bool counted_ = false;
 };
 
+// Where the columns of /tiles lie in the file, for TileTable.
+class ColumnFinder {
+ public:
+  ColumnFinder(hid_t group, std::vector<TileColumn>& columns, int64_t& num_rows)
+      : group_(group), columns_(columns), num_rows_(num_rows) {}
+
+  template <typename T>
+  void operator()(const char* name, T Tile::* /*field*/) {
+    const Handle set(DBPS_HDF5(H5Dopen2(group_, name, H5P_DEFAULT)), H5Dclose);
+    const Handle type(DBPS_HDF5(H5Dget_type(set)), H5Tclose);
+    const Handle how(DBPS_HDF5(H5Dget_create_plist(set)), H5Pclose);
+    const std::vector<hsize_t> shape = shape_of(set);
+    if (shape.size() != 1 || (!columns_.empty() && shape[0] != static_cast<hsize_t>(num_rows_)) ||
+        DBPS_HDF5(H5Tequal(type, file_type<T>())) == 0 || H5Pget_layout(how) != H5D_CONTIGUOUS ||
+        H5Pget_external_count(how) > 0) {
+      throw Hdf5Error(fmt::format("the column {} does not have the form of its table", name));
+    }
+    num_rows_ = static_cast<int64_t>(shape[0]);
+    const haddr_t offset = H5Dget_offset(set);
+    if (num_rows_ > 0 && offset == HADDR_UNDEF) {
+      throw Hdf5Error(fmt::format("the column {} was never written", name));
+    }
+    columns_.push_back({offset, sizeof(T)});
+  }
+
+ private:
+  hid_t group_;
+  std::vector<TileColumn>& columns_;
+  int64_t& num_rows_;
+};
+
 // Over the values, not over how HDF5 lays them out; text and bytes with their lengths.
 template <typename Row>
 class ColumnChecksum {
@@ -222,6 +254,24 @@ class ColumnChecksum {
 
   const std::vector<Row>& rows_;
   uint32_t& crc_;
+};
+
+// The same of a mapped table.
+class MappedChecksum {
+ public:
+  MappedChecksum(const TileTable& tiles, uint32_t& crc) : tiles_(tiles), crc_(crc) {}
+
+  template <typename T>
+  void operator()(const char* name, T Tile::* /*field*/) {
+    crc_ = crc32c(name, std::char_traits<char>::length(name), crc_);
+    if (tiles_.size() == 0) return;
+    crc_ = crc32c(tiles_.column(next_++), static_cast<size_t>(tiles_.size()) * sizeof(T), crc_);
+  }
+
+ private:
+  const TileTable& tiles_;
+  uint32_t& crc_;
+  size_t next_ = 0;
 };
 
 }  // namespace dbps::store

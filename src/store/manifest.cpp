@@ -25,10 +25,10 @@ json to_json(const Settings& settings) {
                 {"quality", settings.quality},       {"channels", settings.channels},
                 {"pixel_type", settings.pixel_type}, {"longest", settings.longest},
                 {"tile_size", settings.tile_size},   {"mpp", settings.mpp}};
-  if (settings.kind == Kind::kTiles) {
-    visit_tile_settings(settings.tiles,
-                        [&](const char* name, const auto& field) { value[name] = field; });
-  }
+  const auto put = [&](const char* name, const auto& field) { value[name] = field; };
+  const bool extracted = !settings.encoder.kind.empty();
+  if (settings.kind == Kind::kTiles || extracted) visit_tile_settings(settings.tiles, put);
+  if (extracted) visit_encoder_origin(settings.encoder, put);
   return value;
 }
 
@@ -42,11 +42,12 @@ Settings settings_from_json(const json& value) {
   settings.longest = value.at("longest");
   settings.tile_size = value.at("tile_size");
   settings.mpp = value.at("mpp");
-  if (settings.kind == Kind::kTiles) {
-    visit_tile_settings(settings.tiles, [&](const char* name, auto& field) {
-      if (value.contains(name)) value.at(name).get_to(field);
-    });
-  }
+  if (settings.kind == Kind::kImages) return settings;
+  const auto take_if_there = [&](const char* name, auto& field) {
+    if (value.contains(name)) value.at(name).get_to(field);
+  };
+  visit_tile_settings(settings.tiles, take_if_there);
+  visit_encoder_origin(settings.encoder, take_if_there);
   return settings;
 }
 
@@ -130,7 +131,7 @@ Manifest read_manifest(const fs::path& folder) {
 void write_manifest(const fs::path& folder, const Manifest& manifest) {
   json document = {{"format", kFormat},
                    {"version", kFormatVersion},
-                   {"tool_version", manifest.tool_version},
+                   {"tool_version", DBPS_VERSION},
                    {"settings", to_json(manifest.settings)},
                    {"fingerprint", manifest.fingerprint},
                    {"shards", json::array()}};
@@ -158,26 +159,38 @@ Settings settings_from_text(const std::string& text) {
   }
 }
 
+void Fingerprint::add(std::string_view id, const std::vector<std::span<const Tile>>& parts) {
+  std::string content(id);
+  for (const std::span<const Tile> tiles : parts) {
+    for (const Tile& tile : tiles) content += fmt::format("\n{:08x} {}", tile.crc32c, tile.bytes);
+  }
+  content += fmt::format("\n{:016x}", value_);
+  value_ = stable_hash(content.data(), content.size());
+}
+
+std::string Fingerprint::text() const { return fmt::format("{:016x}", value_); }
+
 std::string fingerprint_of(const std::vector<const ShardTables*>& shards) {
-  std::vector<std::tuple<std::string_view, int32_t, const ShardTables*, const Bag*>> bags;
+  std::vector<std::tuple<std::string_view, int32_t, std::span<const Tile>>> parts;
   for (const ShardTables* tables : shards) {
-    for (const Bag& bag : tables->bags) bags.emplace_back(bag.id, bag.part, tables, &bag);
-  }
-  std::sort(bags.begin(), bags.end());
-  uint64_t fingerprint = 0;
-  for (size_t i = 0; i < bags.size();) {
-    const std::string_view id = std::get<0>(bags[i]);
-    std::string content(id);
-    for (; i < bags.size() && std::get<0>(bags[i]) == id; ++i) {
-      const auto& [name, part, tables, bag] = bags[i];
-      for (int64_t t = bag->first_tile; t < bag->first_tile + bag->tile_count; ++t) {
-        content += fmt::format("\n{:08x} {}", tables->tiles[t].crc32c, tables->tiles[t].bytes);
-      }
+    for (const Bag& bag : tables->bags) {
+      parts.emplace_back(bag.id, bag.part,
+                         std::span(tables->tiles).subspan(bag.first_tile, bag.tile_count));
     }
-    content += fmt::format("\n{:016x}", fingerprint);
-    fingerprint = stable_hash(content.data(), content.size());
   }
-  return fmt::format("{:016x}", fingerprint);
+  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
+    return std::pair(std::get<0>(a), std::get<1>(a)) < std::pair(std::get<0>(b), std::get<1>(b));
+  });
+  Fingerprint fingerprint;
+  for (size_t i = 0; i < parts.size();) {
+    const std::string_view id = std::get<0>(parts[i]);
+    std::vector<std::span<const Tile>> tiles;
+    for (; i < parts.size() && std::get<0>(parts[i]) == id; ++i) {
+      tiles.push_back(std::get<2>(parts[i]));
+    }
+    fingerprint.add(id, tiles);
+  }
+  return fingerprint.text();
 }
 
 uint32_t file_crc32c(const fs::path& path) { return range_crc32c(path, 0, fs::file_size(path), 0); }
@@ -212,11 +225,16 @@ void check_frame(const fs::path& path, const ShardEntry& entry) {
 
 std::string settings_difference(const Settings& found, const Settings& wanted) {
   const json before = to_json(found), after = to_json(wanted);
+  json keys = before;
+  keys.update(after);
+  const auto shown = [](const json& settings, const std::string& key) {
+    return settings.contains(key) ? settings.at(key).dump() : "none";
+  };
   std::vector<std::string> words;
-  for (const auto& [key, value] : before.items()) {
-    const std::string asked = after.contains(key) ? after.at(key).dump() : "none";
-    if (value.dump() == asked) continue;
-    words.push_back(fmt::format("{} {} (asked for: {})", key, value.dump(), asked));
+  for (const auto& [key, ignored] : keys.items()) {
+    if (shown(before, key) == shown(after, key)) continue;
+    words.push_back(
+        fmt::format("{} {} (asked for: {})", key, shown(before, key), shown(after, key)));
   }
   return join_words(words);
 }

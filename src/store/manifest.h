@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "store/format.h"
@@ -32,7 +34,7 @@ struct Manifest {
   Settings settings;
   std::vector<ShardEntry> shards;
   std::string fingerprint;
-  std::string tool_version;
+  std::string tool_version;  // that wrote it
 };
 
 std::filesystem::path manifest_path(const std::filesystem::path& folder);
@@ -54,6 +56,17 @@ void visit_tile_settings(Tiles& tiles, const Visit& visit) {
   visit("given", tiles.given);
 }
 
+template <typename Origin, typename Visit>
+void visit_encoder_origin(Origin& origin, const Visit& visit) {
+  visit("encoder_kind", origin.kind);
+  visit("encoder_weights", origin.weights);
+  visit("encoder_hash", origin.hash);
+  visit("encoder_stages", origin.stages);
+  visit("encoder_projector", origin.projector);
+  visit("encoder_precision", origin.precision);
+  visit("encoder_input", origin.input);
+}
+
 // Settings as JSON text, for the journal; and back (throws DataError).
 std::string settings_to_text(const Settings& settings);
 Settings settings_from_text(const std::string& text);
@@ -63,6 +76,15 @@ std::string settings_difference(const Settings& found, const Settings& wanted);
 
 // Over (id, and of each tile its checksum and size) in id order: the same pixels give the same
 // fingerprint however they are cut into shards or parts, and in whatever order they came.
+class Fingerprint {
+ public:
+  // The next bag in id order: the tiles of its parts.
+  void add(std::string_view id, const std::vector<std::span<const Tile>>& parts);
+  std::string text() const;
+
+ private:
+  uint64_t value_ = 0;
+};
 std::string fingerprint_of(const std::vector<const ShardTables*>& shards);
 
 // CRC-32C of a whole file, read piece by piece. Throws DataError.

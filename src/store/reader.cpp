@@ -23,7 +23,7 @@ struct OpenShard {
   std::string name;
   fs::path path;
   FileDescriptor file;
-  Shard content;
+  MappedShard content;
 };
 
 struct BagPlace {
@@ -54,11 +54,10 @@ OpenShard open_shard(const fs::path& folder, const ShardEntry& entry, const Sett
   OpenShard shard{entry.name, folder / entry.name, {}, {}};
   check_frame(shard.path, entry);
   shard.file = open_for_reading(shard.path);
-  shard.content = read_shard(shard.path);
-  const ShardTables& tables = shard.content.tables;
+  shard.content = map_shard(shard.path);
   if (!(shard.content.settings == settings) ||
-      static_cast<int64_t>(tables.bags.size()) != entry.bags ||
-      static_cast<int64_t>(tables.tiles.size()) != entry.tiles) {
+      static_cast<int64_t>(shard.content.bags.size()) != entry.bags ||
+      shard.content.tiles.size() != entry.tiles) {
     throw DataError(fmt::format("{} is not the shard that store.json names: {}",
                                 shard.path.string(), advice(folder)));
   }
@@ -90,7 +89,7 @@ Reader::Reader(const fs::path& folder) : state_(std::make_unique<State>()) {
     state.shards.push_back(open_shard(folder, entry, state.manifest.settings));
   }
   for (const OpenShard& shard : state.shards) {
-    for (const Bag& bag : shard.content.tables.bags) state.bags.push_back({&shard, &bag});
+    for (const Bag& bag : shard.content.bags) state.bags.push_back({&shard, &bag});
   }
   std::sort(state.bags.begin(), state.bags.end(), [](const BagPlace& a, const BagPlace& b) {
     return std::tie(a.bag->id, a.bag->part) < std::tie(b.bag->id, b.bag->part);
@@ -124,7 +123,7 @@ bool Reader::is_later_part(int64_t bag_index) const {
 
 const Source& Reader::source(int64_t bag_index) const {
   const BagPlace& place = state_->place(bag_index);
-  return place.shard->content.tables.sources[place.bag->source];
+  return place.shard->content.sources[place.bag->source];
 }
 
 const std::string& Reader::shard_name(int64_t bag_index) const {
@@ -136,12 +135,16 @@ int64_t Reader::find_bag(const std::string& id) const {
   return found == state_->first_of_id.end() ? -1 : found->second;
 }
 
-const Tile& Reader::tile(int64_t bag_index, int64_t tile) const {
+Tile Reader::tile(int64_t bag_index, int64_t tile) const {
   const BagPlace& place = state_->place(bag_index);
   DBPS_CHECK(
       tile >= 0 && tile < place.bag->tile_count,
       fmt::format("tile {} of {} of the bag '{}'", tile, place.bag->tile_count, place.bag->id));
-  return place.shard->content.tables.tiles[place.bag->first_tile + tile];
+  return place.shard->content.tiles[place.bag->first_tile + tile];
+}
+
+void Reader::forget_tables() const {
+  for (const OpenShard& shard : state_->shards) shard.content.tiles.forget();
 }
 
 void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint8_t* out) const {
@@ -150,10 +153,10 @@ void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint
   DBPS_CHECK(rows.empty() || (rows.front() >= 0 && rows.back() < place.bag->tile_count),
              fmt::format("a vector that the bag '{}' does not have", place.bag->id));
   const OpenShard& shard = *place.shard;
-  const std::vector<Tile>& tiles = shard.content.tables.tiles;
+  const TileTable& tiles = shard.content.tiles;
   const uint64_t width = vector_bytes(settings());
   for (size_t first = 0; first < rows.size();) {
-    const Tile& head = tiles[place.bag->first_tile + rows[first]];
+    const Tile head = tiles[place.bag->first_tile + rows[first]];
     size_t count = 1;
     while (first + count < rows.size() && (count + 1) * width <= kPieceBytes &&
            tiles[place.bag->first_tile + rows[first + count]].offset ==
@@ -208,7 +211,7 @@ std::vector<uint8_t> Reader::read(int64_t bag_index, int64_t tile) const {
 }
 
 void Reader::read_into(std::span<uint8_t> out, int64_t bag_index, int64_t tile) const {
-  const Tile& wanted = this->tile(bag_index, tile);
+  const Tile wanted = this->tile(bag_index, tile);
   DBPS_CHECK(out.size() == wanted.bytes,
              fmt::format("{} bytes for a tile of {}", out.size(), wanted.bytes));
   const OpenShard& shard = *state_->place(bag_index).shard;

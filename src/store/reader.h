@@ -47,7 +47,10 @@ class Reader {
   // The same into memory of the caller's, tile(bag_index, tile).bytes of it: spares a pass over
   // memory that read() fills with zeros first.
   void read_into(std::span<uint8_t> out, int64_t bag_index, int64_t tile = 0) const;
-  const Tile& tile(int64_t bag_index, int64_t tile = 0) const;
+  Tile tile(int64_t bag_index, int64_t tile = 0) const;
+  // Gives back the memory of the tables that were read so far; what is asked for again comes from
+  // the files. Any thread, also while others read.
+  void forget_tables() const;
   // Many tiles, of any bags, in the order given: those that lie end to end come in one pread, and
   // no byte of another tile is read. `visit` gets each one's place in `tiles` and its encoded
   // bytes, borrowed until it returns. `buffer` is the caller's, to be reused. Thread-safe; errors

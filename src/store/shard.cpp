@@ -86,11 +86,10 @@ void write_settings(hid_t file, const Settings& settings) {
   write_attribute<int64_t>(file, "longest", settings.longest);
   write_attribute<int64_t>(file, "tile_size", settings.tile_size);
   write_attribute<double>(file, "mpp", settings.mpp);
-  if (settings.kind == Kind::kTiles) {
-    visit_tile_settings(settings.tiles, [&](const char* name, const auto& field) {
-      write_attribute(file, name, field);
-    });
-  }
+  const auto put = [&](const char* name, const auto& field) { write_attribute(file, name, field); };
+  const bool extracted = !settings.encoder.kind.empty();
+  if (settings.kind == Kind::kTiles || extracted) visit_tile_settings(settings.tiles, put);
+  if (extracted) visit_encoder_origin(settings.encoder, put);
   write_attribute<std::string>(file, "tool_version", DBPS_VERSION);
 }
 
@@ -112,13 +111,13 @@ Settings read_settings(hid_t file) {
   settings.longest = read_attribute<int64_t>(file, "longest");
   settings.tile_size = read_attribute<int64_t>(file, "tile_size");
   settings.mpp = read_attribute<double>(file, "mpp");
-  if (settings.kind == Kind::kTiles) {
-    visit_tile_settings(settings.tiles, [&](const char* name, auto& field) {
-      if (H5Aexists(file, name) > 0) {
-        field = read_attribute<std::remove_reference_t<decltype(field)>>(file, name);
-      }
-    });
-  }
+  if (settings.kind == Kind::kImages) return settings;
+  const auto take_if_there = [&](const char* name, auto& field) {
+    if (H5Aexists(file, name) <= 0) return;
+    field = read_attribute<std::remove_reference_t<decltype(field)>>(file, name);
+  };
+  visit_tile_settings(settings.tiles, take_if_there);
+  visit_encoder_origin(settings.encoder, take_if_there);
   return settings;
 }
 
@@ -173,7 +172,9 @@ uint64_t make_file(const fs::path& path, const Settings& settings, const ShardTa
   return offset;
 }
 
-void open_blob(hid_t file, Shard& shard) {
+// Of Shard and MappedShard.
+template <typename AnyShard>
+void open_blob(hid_t file, AnyShard& shard) {
   BlobForm form = blob_form(shard.settings, 0);
   const Handle blob(DBPS_HDF5(H5Dopen2(file, form.name, H5P_DEFAULT)), H5Dclose);
   const Handle type(DBPS_HDF5(H5Dget_type(blob)), H5Tclose);
@@ -187,39 +188,73 @@ void open_blob(hid_t file, Shard& shard) {
   if (shard.blob_bytes > 0) shard.blob_offset = H5Dget_offset(blob);
 }
 
-Shard read_file_through_hdf5(const fs::path& path) {
-  const QuietErrors quiet;
+void check_sum(hid_t file, uint32_t found) {
+  if (read_attribute<uint32_t>(file, "tables_crc32c") == found) return;
+  throw Hdf5Error("its tables are altered (checksum)");
+}
+
+Handle open_shard_file(const fs::path& path) {
   const Handle access(DBPS_HDF5(H5Pcreate(H5P_FILE_ACCESS)), H5Pclose);
   DBPS_HDF5(H5Pset_file_locking(access, false, true));
-  const Handle file(DBPS_HDF5(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access)), H5Fclose);
+  return {DBPS_HDF5(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access)), H5Fclose};
+}
+
+Shard read_file_through_hdf5(const fs::path& path) {
+  const QuietErrors quiet;
+  const Handle file = open_shard_file(path);
   Shard shard;
   shard.settings = read_settings(file);
   read_table(file, "tiles", shard.tables.tiles);
   read_table(file, "sources", shard.tables.sources);
   read_table(file, "bags", shard.tables.bags);
-  if (read_attribute<uint32_t>(file, "tables_crc32c") != checksum(shard.tables)) {
-    throw Hdf5Error("its tables are altered (checksum)");
-  }
+  check_sum(file, checksum(shard.tables));
   open_blob(file, shard);
   return shard;
 }
 
-void check_ranges(const Shard& shard, uint64_t file_bytes) {
-  if (shard.blob_offset > file_bytes || shard.blob_bytes > file_bytes - shard.blob_offset) {
+MappedShard map_file(const fs::path& path) {
+  const QuietErrors quiet;
+  const Handle file = open_shard_file(path);
+  MappedShard shard;
+  shard.settings = read_settings(file);
+  const Handle tiles(DBPS_HDF5(H5Gopen2(file, "tiles", H5P_DEFAULT)), H5Gclose);
+  std::vector<TileColumn> columns;
+  int64_t num_rows = 0;
+  visit_columns(static_cast<const Tile*>(nullptr), ColumnFinder(tiles, columns, num_rows));
+  shard.tiles = TileTable(path, columns, num_rows);
+  read_table(file, "sources", shard.sources);
+  read_table(file, "bags", shard.bags);
+  uint32_t crc = 0;
+  visit_columns(static_cast<const Tile*>(nullptr), MappedChecksum(shard.tiles, crc));
+  add_checksum(shard.sources, crc);
+  add_checksum(shard.bags, crc);
+  check_sum(file, crc);
+  open_blob(file, shard);
+  return shard;
+}
+
+struct BlobExtent {
+  uint64_t offset;
+  uint64_t bytes;
+};
+
+template <typename Tiles>
+void check_ranges(const Settings& settings, const Tiles& tiles, const std::vector<Source>& sources,
+                  const std::vector<Bag>& bags, BlobExtent blob, uint64_t file_bytes) {
+  if (blob.offset > file_bytes || blob.bytes > file_bytes - blob.offset) {
     throw Hdf5Error("its blob reaches past the end of the file");
   }
-  const auto& [tiles, sources, bags] = shard.tables;
-  const bool vectors = shard.settings.kind == Kind::kFeatures;
-  for (const Tile& tile : tiles) {
-    if (tile.offset > shard.blob_bytes || tile.bytes > shard.blob_bytes - tile.offset ||
+  const bool vectors = settings.kind == Kind::kFeatures;
+  const uint64_t width = vectors ? vector_bytes(settings) : 0;
+  const auto num_tiles = static_cast<int64_t>(tiles.size());
+  for (int64_t i = 0; i < num_tiles; ++i) {
+    const Tile tile = tiles[i];
+    if (tile.offset > blob.bytes || tile.bytes > blob.bytes - tile.offset ||
         tile.source >= sources.size()) {
       throw Hdf5Error("a tile lies outside the blob");
     }
-    if (vectors && tile.bytes != vector_bytes(shard.settings)) {
-      throw Hdf5Error("a tile is not one vector");
-    }
+    if (vectors && tile.bytes != width) throw Hdf5Error("a tile is not one vector");
   }
-  const auto num_tiles = static_cast<int64_t>(tiles.size());
   for (const Bag& bag : bags) {
     if (bag.first_tile < 0 || bag.tile_count < 0 || bag.first_tile > num_tiles ||
         bag.tile_count > num_tiles - bag.first_tile || bag.source >= sources.size()) {
@@ -228,18 +263,38 @@ void check_ranges(const Shard& shard, uint64_t file_bytes) {
   }
 }
 
-}  // namespace
-
-Shard read_shard(const fs::path& path) {
+// What `open` throws of a file that cannot be read, with what to do.
+template <typename Open>
+auto opened(const fs::path& path, const Open& open) {
   try {
     open_for_reading(path);
-    Shard shard = read_file_through_hdf5(path);
-    check_ranges(shard, fs::file_size(path));
-    return shard;
+    return open();
   } catch (const Hdf5Error& error) {
     throw DataError(fmt::format("{} cannot be read ({}): run `dbps verify {}`", path.string(),
                                 error.what(), path.parent_path().string()));
   }
+}
+
+}  // namespace
+
+Shard read_shard(const fs::path& path) {
+  return opened(path, [&] {
+    Shard shard = read_file_through_hdf5(path);
+    const auto& [tiles, sources, bags] = shard.tables;
+    check_ranges(shard.settings, tiles, sources, bags, {shard.blob_offset, shard.blob_bytes},
+                 fs::file_size(path));
+    return shard;
+  });
+}
+
+MappedShard map_shard(const fs::path& path) {
+  return opened(path, [&] {
+    MappedShard shard = map_file(path);
+    check_ranges(shard.settings, shard.tiles, shard.sources, shard.bags,
+                 {shard.blob_offset, shard.blob_bytes}, fs::file_size(path));
+    shard.tiles.forget();
+    return shard;
+  });
 }
 
 void write_shard(const fs::path& path, const Settings& settings, const ShardTables& tables,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "store/format.h"
+#include "store/tile_table.h"
 
 namespace dbps::store {
 
@@ -27,6 +28,17 @@ struct Shard {
 // Checked: format and version, the tables' checksum, and that every bag's tiles and every tile's
 // bytes lie inside the shard. Throws DataError naming the file and what to do.
 Shard read_shard(const std::filesystem::path& path);
+
+// A shard to read tiles of: the same checks, but its tiles stay in the file (tile_table.h).
+struct MappedShard {
+  Settings settings;
+  TileTable tiles;
+  std::vector<Source> sources;
+  std::vector<Bag> bags;
+  uint64_t blob_offset = 0;
+  uint64_t blob_bytes = 0;
+};
+MappedShard map_shard(const std::filesystem::path& path);
 
 // Makes the file at its exact size, lets `fill(descriptor, offset of the blob)` write the blob, and
 // syncs it. The caller renames. Throws RuntimeFault naming the file.

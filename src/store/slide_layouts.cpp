@@ -140,7 +140,7 @@ class SlideFile {
     places.reserve(static_cast<size_t>(2 * slide_.patches));
     for (int64_t bag = slide_.first; bag < slide_.end; ++bag) {
       for (int64_t i = 0; i < reader_.bag(bag).tile_count; ++i) {
-        const Tile& tile = reader_.tile(bag, i);
+        const Tile tile = reader_.tile(bag, i);
         places.insert(places.end(), {tile.x, tile.y});
       }
     }

@@ -324,7 +324,7 @@ void Writer::finish() {
   if (state.changed) {
     std::sort(state.sealed.begin(), state.sealed.end(),
               [](const auto& a, const auto& b) { return a.entry.name < b.entry.name; });
-    Manifest manifest{state.options.settings, {}, "", DBPS_VERSION};
+    Manifest manifest{state.options.settings, {}, "", ""};
     std::vector<const ShardTables*> tables;
     for (const SealedShard& shard : state.sealed) {
       manifest.shards.push_back(shard.entry);

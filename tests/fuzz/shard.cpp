@@ -31,5 +31,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size % 3 == 2) bytes.resize((data[size - 2] | data[size - 1] << 8) % bytes.size());
   const fuzz::InputFile file(bytes);
   fuzz::refused_or_read([&] { store::read_shard(file.path()); });
+  fuzz::refused_or_read([&] { store::map_shard(file.path()); });
   return 0;
 }
