@@ -27,6 +27,8 @@ struct Verb {
 
 constexpr Verb kVerbs[] = {
     {"ingest", "Pictures, slides or features into a store", add_ingest, true},
+    {"extract", "An encoder's vectors of a store's tiles, as a store of features", add_extract,
+     true},
     {"inspect", "What is in a store", add_inspect, false},
     {"verify", "Check every checksum of a store", add_verify, true},
     {"split", "Train, validation and test, or k folds", add_split, false},

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/error.h"
@@ -13,6 +12,7 @@
 #include "base/progress.h"
 #include "base/split_csv.h"
 #include "base/text.h"
+#include "launcher/ingestion.h"
 #include "launcher/verbs/verbs.h"
 
 namespace dbps::launcher {
@@ -120,45 +120,7 @@ void refuse_store_inside(const Arguments& arguments) {
   }
 }
 
-nlohmann::json to_json(const ingest::Summary& summary, const ingest::SourceList& sources) {
-  nlohmann::json failed = nlohmann::json::array();
-  for (const ingest::FailedSource& source : summary.failed) {
-    failed.push_back(
-        {{"id", source.id}, {"path", source.path.string()}, {"reason", source.reason}});
-  }
-  return {{"kept", summary.kept},
-          {"skipped", summary.skipped},
-          {"failed", failed},
-          {"passed_over", sources.passed_over},
-          {"source_bytes", summary.source_bytes},
-          {"stored_bytes", summary.stored_bytes},
-          {"modes", summary.modes},
-          {"labels_added", summary.labels_added},
-          {"seconds", summary.seconds}};
-}
-
-void print(const ingest::Summary& summary, const std::string& store, const std::string& thing) {
-  constexpr size_t kShown = 10;
-  for (size_t i = 0; i < std::min(kShown, summary.failed.size()); ++i) {
-    log::warning("left out: {}", summary.failed[i].reason);
-  }
-  fmt::print("{}: {}, {} read, {} stored, in {} ({:.3g} {}s/s)\n", store,
-             counted(summary.kept, "new " + thing),
-             format_bytes(static_cast<double>(summary.source_bytes)),
-             format_bytes(static_cast<double>(summary.stored_bytes)),
-             format_seconds(summary.seconds),
-             static_cast<double>(summary.kept) / std::max(summary.seconds, 1e-3), thing);
-  for (const auto& [mode, count] : summary.modes) fmt::print("  {} of them: {}\n", count, mode);
-  if (summary.labels_added > 0) {
-    fmt::print("labels.csv: {} added\n", counted(summary.labels_added, "row"));
-  }
-  fmt::print("kept {}, skipped {} (in the store already), failed {}{}\n", summary.kept,
-             summary.skipped, summary.failed.size(),
-             summary.failed.empty() ? "" : fmt::format(" (listed in {}/failed.csv)", store));
-}
-
-// Every rank makes its part; the first one has the summary.
-std::optional<ingest::Summary> share_work(const ingest::SourceList& sources,
+std::optional<ingest::Summary> fill_store(const ingest::SourceList& sources,
                                           const Arguments& arguments, const Context& context,
                                           const std::string& thing) {
   distributed::World* world = context.world;
@@ -173,36 +135,7 @@ std::optional<ingest::Summary> share_work(const ingest::SourceList& sources,
   };
   ingest::Ingestion ingestion(sources, arguments.store, arguments.options, progress, rank,
                               world_size);
-  if (world_size == 1) {
-    ingestion.make({});
-    return ingestion.finish({});
-  }
-  ingestion.make(world->all_gather(ingestion.present()));
-  const std::vector<std::string> parts = world->all_gather(ingestion.part());
-  std::optional<ingest::Summary> summary;
-  if (rank == 0) summary = ingestion.finish(parts);
-  world->barrier();
-  return summary;
-}
-
-void tell(const ingest::Summary& summary, const ingest::SourceList& sources,
-          const Arguments& arguments, const Context& context, const std::string& thing) {
-  if (context.json) {
-    // A name that is not UTF-8 is one of the reasons to be left out.
-    constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
-    fmt::print("{}\n", to_json(summary, sources).dump(-1, ' ', false, kReplace));
-  } else {
-    print(summary, arguments.store, thing);
-  }
-  if (summary.kept + summary.skipped == 0) {
-    throw DataError(fmt::format("none of the {}s of {} could be kept; reasons in {}/failed.csv",
-                                thing, arguments.source, arguments.store));
-  }
-  if (arguments.strict && !summary.failed.empty()) {
-    throw DataError(fmt::format("--strict: {} failed; reasons in {}/failed.csv",
-                                counted(static_cast<int64_t>(summary.failed.size()), thing),
-                                arguments.store));
-  }
+  return make_parts(ingestion, world);
 }
 
 void run(Arguments& arguments, const Context& context) {
@@ -224,9 +157,9 @@ void run(Arguments& arguments, const Context& context) {
                  arguments.options.kind == store::Kind::kTiles ? ", or pictures beside slides" : "",
                  ingest::passed_over_text(sources.passed_over));
   }
-  const auto summary = share_work(sources, arguments, context, thing);
+  const auto summary = fill_store(sources, arguments, context, thing);
   if (!summary) return;
-  tell(*summary, sources, arguments, context, thing);
+  tell(*summary, sources, {arguments.source, arguments.store, thing, arguments.strict}, context);
 }
 
 void add_slide_options(CLI::App& app, Arguments& arguments) {

@@ -40,8 +40,8 @@ struct Arguments {
   std::string picture;
 };
 
-// What labels.csv says, for the bags that are in the store; {} without the file. A column with many
-// different values is no class, and only counted.
+// What labels.csv says, for the bags that are in the store; {} without the file. Patients, and a
+// column with many different values, are no classes, and only counted.
 json describe_labels(const store::Reader& reader) {
   const fs::path path = ingest::labels_path(reader.folder());
   json columns = json::object();
@@ -55,7 +55,9 @@ json describe_labels(const store::Reader& reader) {
     for (const CsvRow& row : table.rows) {
       if (!trim(row.fields[c]).empty()) ++count[trim(row.fields[c])];
     }
-    columns[name] = count.size() > kMostClasses ? json(count.size()) : json(count);
+    const bool names_classes =
+        count.size() <= kMostClasses && name != "patient" && name != "case_id";
+    columns[name] = names_classes ? json(count) : json(count.size());
   }
   return columns;
 }
@@ -102,6 +104,15 @@ json describe_store(const store::Reader& reader) {
     result["vectors"] = spread(counts);
     result["width"] = settings.channels;
     result["type"] = settings.pixel_type;
+    const store::EncoderOrigin& origin = settings.encoder;
+    if (!origin.kind.empty()) {
+      result["encoder"] = {{"kind", origin.kind},           {"weights", origin.weights},
+                           {"hash", origin.hash},           {"stages", origin.stages},
+                           {"projector", origin.projector}, {"precision", origin.precision},
+                           {"input", origin.input},         {"text", store::origin_text(origin)}};
+      result["tile_size"] = settings.tile_size;
+      result["mpp"] = settings.mpp;
+    }
   } else {
     result["width"] = spread(widths);
     result["height"] = spread(heights);
@@ -125,6 +136,13 @@ void print_content(const json& store) {
                counted(store["bags"].get<int64_t>(), "bag"), bytes,
                counted(store["shards"].get<int64_t>(), "shard"), store["width"].dump(),
                store["type"].get<std::string>());
+    if (store.contains("encoder")) {
+      fmt::print("made by {}; {}\n", store["encoder"]["text"].get<std::string>(),
+                 store["encoder"]["input"].get<std::string>());
+      const double mpp = store["mpp"].get<double>();
+      fmt::print("of patches of {} pixels{}\n", store["tile_size"].dump(),
+                 mpp > 0 ? fmt::format(" at {:g} microns a pixel", mpp) : "");
+    }
     if (store["vectors"].is_null()) return;
     fmt::print("vectors {} to {} a bag, median {}\n", store["vectors"]["min"].dump(),
                store["vectors"]["max"].dump(), store["vectors"]["median"].dump());

@@ -9,6 +9,7 @@ void add_train(CLI::App& app, Context& context);
 void add_eval(CLI::App& app, Context& context);
 void add_predict(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
+void add_extract(CLI::App& app, Context& context);
 void add_checkpoints(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);

@@ -33,6 +33,9 @@ class BagMaker {
   virtual const store::Settings& settings() const = 0;  // of the store
   // Of slides.csv, which tells what was made of each source; none: there is no such file.
   virtual std::vector<std::string> report_columns() const { return {}; }
+  // How much work a source is beside the others, in any unit; 0: as much as any. Ranks get equal
+  // shares of it, and the largest come first, so that none is left to one thread at the end.
+  virtual uint64_t work(const SourcePicture& /*source*/) const { return 0; }
   // Appends the bag. Any thread. Throws DataError for a source that cannot be used.
   virtual MadeBag make(const SourcePicture& source, store::Writer& writer) = 0;
 };

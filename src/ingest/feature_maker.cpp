@@ -76,7 +76,8 @@ store::Settings settings_of_sources(const SourceList& sources, int jobs) {
 
 store::Settings find_settings(const SourceList& sources, const fs::path& store, int jobs) {
   if (fs::exists(store::manifest_path(store))) {
-    const store::Settings settings = store::read_manifest(store).settings;
+    store::Settings settings = store::read_manifest(store).settings;
+    settings.encoder = {};  // files do not say what made them
     if (settings.kind == store::Kind::kFeatures) return settings;
   }
   return settings_of_sources(sources, jobs);

@@ -21,8 +21,13 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
+int jobs_of(const IngestOptions& options) {
+  return options.jobs > 0 ? options.jobs : available_cores();
+}
+
 std::unique_ptr<BagMaker> make_maker(const SourceList& sources, const fs::path& store,
-                                     const IngestOptions& options, int jobs) {
+                                     const IngestOptions& options) {
+  const int jobs = jobs_of(options);
   switch (options.kind) {
     case store::Kind::kFeatures:
       return make_feature_maker(sources, store, jobs);
@@ -44,15 +49,16 @@ std::string hash_of(const SourceList& sources) {
 
 struct Ingestion::State {
   State(const SourceList& source_list, const fs::path& folder, const IngestOptions& how,
-        const ProgressCallback& callback, int rank_, int world_size_)
+        std::unique_ptr<BagMaker> bag_maker, const ProgressCallback& callback, int rank_,
+        int world_size_)
       : sources(source_list),
         store(folder),
         options(how),
         progress(callback),
         rank(rank_),
         world_size(world_size_),
-        jobs(how.jobs > 0 ? how.jobs : available_cores()),
-        maker(make_maker(sources, store, options, jobs)),
+        jobs(jobs_of(how)),
+        maker(std::move(bag_maker)),
         outcomes(source_list.pictures.size()) {
     open_writer(rank, world_size);
     for (size_t i = 0; i < outcomes.size(); ++i) {
@@ -70,22 +76,24 @@ struct Ingestion::State {
     writer = std::make_unique<store::Writer>(store, how);
   }
 
-  // Of the sources that are nowhere yet. Slides differ much in size: the largest come first, so
-  // that none is left to one thread at the end.
+  // Of the sources that are nowhere yet: largest first, each to the rank with the least work.
   std::vector<int64_t> my_part() const {
     std::vector<int64_t> wanted;
+    std::vector<uint64_t> work(outcomes.size());
     for (size_t i = 0; i < outcomes.size(); ++i) {
-      if (outcomes[i].kind == Outcome::kUnknown) wanted.push_back(static_cast<int64_t>(i));
+      if (outcomes[i].kind != Outcome::kUnknown) continue;
+      wanted.push_back(static_cast<int64_t>(i));
+      work[i] = std::max<uint64_t>(1, maker->work(sources.pictures[i]));
     }
-    if (options.kind == store::Kind::kTiles) {
-      std::vector<uintmax_t> bytes(outcomes.size());
-      std::error_code ignored;
-      for (const int64_t i : wanted) bytes[i] = fs::file_size(sources.pictures[i].path, ignored);
-      std::stable_sort(wanted.begin(), wanted.end(),
-                       [&](int64_t a, int64_t b) { return bytes[a] > bytes[b]; });
-    }
+    std::stable_sort(wanted.begin(), wanted.end(),
+                     [&](int64_t a, int64_t b) { return work[a] > work[b]; });
+    std::vector<uint64_t> load(world_size, 0);
     std::vector<int64_t> mine;
-    for (size_t i = rank; i < wanted.size(); i += world_size) mine.push_back(wanted[i]);
+    for (const int64_t i : wanted) {
+      const auto least = std::min_element(load.begin(), load.end());
+      *least += work[i];
+      if (least - load.begin() == rank) mine.push_back(i);
+    }
     return mine;
   }
 
@@ -149,7 +157,14 @@ struct Ingestion::State {
 
 Ingestion::Ingestion(const SourceList& sources, const fs::path& store, const IngestOptions& options,
                      const ProgressCallback& progress, int rank, int world_size)
-    : state_(std::make_unique<State>(sources, store, options, progress, rank, world_size)) {}
+    : Ingestion(sources, store, options, make_maker(sources, store, options), progress, rank,
+                world_size) {}
+
+Ingestion::Ingestion(const SourceList& sources, const fs::path& store, const IngestOptions& options,
+                     std::unique_ptr<BagMaker> maker, const ProgressCallback& progress, int rank,
+                     int world_size)
+    : state_(std::make_unique<State>(sources, store, options, std::move(maker), progress, rank,
+                                     world_size)) {}
 
 Ingestion::~Ingestion() = default;
 

@@ -15,6 +15,8 @@
 
 namespace dbps::ingest {
 
+class BagMaker;
+
 struct Progress {
   int64_t done = 0;  // pictures of this process, those skipped and failed included
   int64_t total = 0;
@@ -58,6 +60,10 @@ class Ingestion {
   Ingestion(const SourceList& sources, const std::filesystem::path& store,
             const IngestOptions& options, const ProgressCallback& progress = {}, int rank = 0,
             int world_size = 1);
+  // With a maker of the caller's; of the options only `jobs` and `shard_bytes` count.
+  Ingestion(const SourceList& sources, const std::filesystem::path& store,
+            const IngestOptions& options, std::unique_ptr<BagMaker> maker,
+            const ProgressCallback& progress = {}, int rank = 0, int world_size = 1);
   ~Ingestion();
 
   // A line of text: which sources this process finds in the store already.

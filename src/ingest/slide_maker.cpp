@@ -112,6 +112,12 @@ class SlideMaker final : public BagMaker {
             "tissue", "threshold", "grid_tiles", "kept_tiles", "copied"};
   }
 
+  uint64_t work(const SourcePicture& source) const override {
+    std::error_code unreadable;
+    const uintmax_t bytes = fs::file_size(source.path, unreadable);
+    return unreadable ? 0 : bytes;
+  }
+
   MadeBag make(const SourcePicture& source, store::Writer& writer) override {
     store::Source origin = describe_source(source.path);
     const std::unique_ptr<image::Slide> slide = image::open_slide(source.path);

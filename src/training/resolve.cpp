@@ -148,7 +148,7 @@ void match_store(config::Config& config, const data::Dataset& dataset) {
         "data.store = \"{}\" holds {}, but encoder.kind = \"{}\" reads {}: {}", folder,
         store::kind_name(dataset.kind()), config.encoder.kind, vectors ? "pictures" : "features",
         vectors ? "set encoder.kind = \"features\", or give a store of images"
-                : "give a store made by `dbps ingest --kind features`"));
+                : "give a store of features, by `dbps extract` or `dbps ingest`"));
   }
   switch (dataset.kind()) {
     case store::Kind::kImages:

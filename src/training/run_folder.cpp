@@ -4,12 +4,14 @@
 #include <ATen/Version.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/files.h"
 
@@ -21,6 +23,16 @@ using Json = nlohmann::ordered_json;
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
+}
+
+// Which encoders made the vectors of the stores, where they say.
+std::string features_origin(const data::Dataset& dataset) {
+  std::set<std::string> origins;
+  for (int64_t i = 0; i < dataset.num_stores(); ++i) {
+    origins.insert(store::origin_text(dataset.store(i).settings().encoder));
+  }
+  origins.erase("");
+  return fmt::format("{}", fmt::join(origins, "; "));
 }
 
 }  // namespace
@@ -57,6 +69,9 @@ void write_provenance(const RunFolder& folder, const config::Config& config,
   json["seed"] = config.experiment.seed;
   json["store"] = config.data.store;
   json["store_fingerprint"] = dataset.fingerprint();
+  if (const std::string origin = features_origin(dataset); !origin.empty()) {
+    json["features"] = origin;
+  }
   json["labels_hash"] = dataset.labels_hash();
   json["command_line"] = command_line;
   json["slurm_job"] = environment("SLURM_JOB_ID");
