@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "ingest/demo.h"
+#include "ingest/demo_scale.h"
 #include "ingest/demo_slides.h"
 #include "ingest/ingest.h"
 #include "ingest/megapixel.h"
@@ -41,13 +42,17 @@ files (--idx), or from the 8 x 8 digits of the demo.
 lesions, DIR/labels.csv that says which, DIR/lesions.csv that says where, and DIR/store of their
 tissue's tiles. Half of each split has lesions, in at most 2 % of a slide's tiles.
 
+--scale makes no pictures, but a store of tiles with as many slides and tiles as CAMELYON16 has, in
+which all slides share few tiles: to measure what such a set asks of this machine (`dbps bench plan`).
+
 Examples:
   dbps make-demo demo/ && dbps train configs/demo.toml --set data.store=demo/store
   dbps make-demo lone/ --question lone
   dbps make-demo hard/ --canvas 512 --distractors 200 220 --seed 1
   dbps make-demo mega/ --megapixel-mnist --idx mnist/
   dbps make-demo slides/ --slides
-  dbps make-demo few/ --slides --canvas 2048 --train 4 --validation 2 --test 2)";
+  dbps make-demo few/ --slides --canvas 2048 --train 4 --validation 2 --test 2
+  dbps make-demo scale/ --scale --tiles 70000 70000)";
 
 const std::map<std::string, ingest::DemoQuestion> kQuestions = {
     {"most", ingest::DemoQuestion::kMost},
@@ -66,15 +71,23 @@ struct Arguments {
   int jobs = 0;
   bool patches = false;
   bool is_slides = false;
+  ingest::DemoScaleOptions scale;
+  std::vector<int64_t> tiles = {scale.tiles_min, scale.tiles_max};
+  bool is_scale = false;
 };
+
+template <typename Options>
+void take_splits(const Arguments& arguments, Options& options) {
+  options.train = arguments.train.value_or(options.train);
+  options.validation = arguments.validation.value_or(options.validation);
+  options.test = arguments.test.value_or(options.test);
+}
 
 // All kinds of picture have a canvas and numbers of pictures.
 template <typename Options>
 void take_sizes(const Arguments& arguments, Options& options) {
   options.canvas = arguments.canvas.value_or(options.canvas);
-  options.train = arguments.train.value_or(options.train);
-  options.validation = arguments.validation.value_or(options.validation);
-  options.test = arguments.test.value_or(options.test);
+  take_splits(arguments, options);
 }
 
 void make_megapixel(Arguments& arguments, const fs::path& pictures, int jobs,
@@ -111,7 +124,38 @@ void make_slides(Arguments& arguments, const fs::path& slides, int jobs,
   ingest::make_demo_slides(options, slides.parent_path(), jobs, progress);
 }
 
+void make_scale(Arguments& arguments, const Context& context) {
+  ingest::DemoScaleOptions& options = arguments.scale;
+  options.seed = arguments.options.seed;
+  options.tiles_min = arguments.tiles[0];
+  options.tiles_max = arguments.tiles[1];
+  take_splits(arguments, options);
+  const fs::path store = fs::path(arguments.folder) / "store";
+  ingest::DemoScale made;
+  {
+    dbps::Progress line("make-demo", !context.quiet);
+    made = ingest::make_demo_scale(options, store, [&](int64_t done, int64_t total) {
+      line.update(fmt::format("{} of {}", done, counted(total, "shard")),
+                  static_cast<double>(done) / static_cast<double>(total));
+    });
+  }
+  if (context.json) {
+    fmt::print("{}\n", nlohmann::json{{"store", store.string()},
+                                      {"slides", made.slides},
+                                      {"tiles", made.tiles},
+                                      {"tile_bytes", made.tile_bytes},
+                                      {"stored_bytes", made.stored_bytes}}
+                           .dump());
+    return;
+  }
+  fmt::print("{}: {} of {} tiles, {} to read, {} on the disk\n", store.string(),
+             counted(made.slides, "slide"), made.tiles,
+             format_bytes(static_cast<double>(made.tile_bytes)),
+             format_bytes(static_cast<double>(made.stored_bytes)));
+}
+
 void run(Arguments& arguments, const Context& context) {
+  if (arguments.is_scale) return make_scale(arguments, context);
   const char* thing = arguments.is_slides ? "slide" : "picture";
   const fs::path pictures = fs::path(arguments.folder) / (thing + std::string("s"));
   const fs::path store = fs::path(arguments.folder) / "store";
@@ -188,11 +232,11 @@ void add_make_demo(CLI::App& app, Context& context) {
                  "Side of a picture, pixels: a multiple of --patch [256], or with "
                  "--megapixel-mnist [1500], or a slide's [10240]");
   app.add_option("--train", arguments->train,
-                 "Pictures to train on [1000; megapixel: 5000; slides: 40]");
+                 "Pictures to train on [1000; megapixel: 5000; slides: 40; scale: 270]");
   app.add_option("--validation", arguments->validation,
-                 "Pictures to validate on [400; megapixel: 1000; slides: 10]");
+                 "Pictures to validate on [400; megapixel: 1000; slides: 10; scale: 0]");
   app.add_option("--test", arguments->test,
-                 "Pictures to test on [400; megapixel: 1000; slides: 20]");
+                 "Pictures to test on [400; megapixel: 1000; slides: 20; scale: 129]");
   const std::vector<CLI::Option*> demo_only = add_demo_options(app, *arguments);
   CLI::Option* megapixel =
       app.add_flag("--megapixel-mnist", arguments->is_megapixel, "Megapixel MNIST's four tasks");
@@ -204,6 +248,19 @@ void add_make_demo(CLI::App& app, Context& context) {
                                      "Slides of tissue, some with lesions, and a store of tiles")
                             ->excludes(megapixel);
   for (CLI::Option* option : demo_only) slides->excludes(option);
+  CLI::Option* scale = app.add_flag("--scale", arguments->is_scale,
+                                    "A store of CAMELYON16's size whose slides share few tiles")
+                           ->excludes(megapixel)
+                           ->excludes(slides)
+                           ->excludes("--canvas");
+  for (CLI::Option* option : demo_only) scale->excludes(option);
+  app.add_option("--tiles", arguments->tiles, "With --scale: least and most tiles of a slide")
+      ->expected(2)
+      ->needs(scale)
+      ->capture_default_str();
+  app.add_option("--pool", arguments->scale.pool, "With --scale: how many different tiles")
+      ->needs(scale)
+      ->capture_default_str();
   const CLI::Option* digits = app.get_option("--digits");
   app.callback([arguments, digits, &context] {
     if (digits->count() > 0 && arguments->options.question == ingest::DemoQuestion::kLone) {
