@@ -20,7 +20,7 @@ namespace {
 constexpr const char* kHelp = R"(
 Each is measured in turns with its limits: a warm-up, then rounds in which every contender works for
 some time. Printed are the median rate and its quartiles, and the median over the rounds of the
-subject's share of each limit. Without NAME all of them run, one after the other. Anything else that
+subject's share of each limit. Without NAME all of them run, one after the other, but `plan`. Anything else that
 runs on the machine lowers the rates; the shares change little. See docs/performance.md.
 
 Examples:
@@ -50,9 +50,16 @@ std::vector<const bench::Benchmark*> chosen(const Arguments& arguments) {
       throw ConfigError(
           fmt::format("bench {} measures one process: start it without mpirun", arguments.name));
     }
+    if (result.front()->needs_store && arguments.settings.store.empty()) {
+      throw ConfigError(
+          fmt::format("bench {} needs STORE, of slides: `dbps make-demo DIR --scale` makes one, "
+                      "DIR/store",
+                      arguments.name));
+    }
     return result;
   }
   for (const bench::Benchmark& one : bench::benchmarks()) {
+    if (one.needs_store) continue;
     if (alone || one.on_ranks) result.push_back(&one);
   }
   return result;

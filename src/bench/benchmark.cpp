@@ -22,25 +22,27 @@ std::vector<int> thread_counts(const Settings& settings) {
   return {1, settings.threads};
 }
 
-std::string threads_name(int threads) {
-  return counted(threads, "thread");
-}
+std::string threads_name(int threads) { return counted(threads, "thread"); }
 
 const std::vector<Benchmark>& benchmarks() {
   static const std::vector<Benchmark> all = {
+      {"plan",
+       "opening STORE, of slides, beside reading its tables, and beside planning an epoch on it",
+       true, false, run_plan},
       {"read", "a store's reader beside a bare loop of pread and CRC32C, and beside pread alone",
-       false, run_read},
+       false, false, run_read},
       {"decode", "JPEG as the loader decodes it, beside libjpeg-turbo alone on as many threads",
-       false, run_decode},
+       false, false, run_decode},
       {"scan",
        "ResNet-18 as the scan runs it, beside the same network operator by operator, and beside "
        "matrix products",
-       false, run_scan},
-      {"step", "a training step, beside the same arithmetic operator by operator", false, run_step},
+       false, false, run_scan},
+      {"step", "a training step, beside the same arithmetic operator by operator", false, false,
+       run_step},
       {"reduce",
        "ResNet-18's gradients through the reducer, beside a memory copy of them and, on several "
        "ranks, one plain sum over them",
-       true, run_reduce},
+       false, true, run_reduce},
   };
   return all;
 }

@@ -13,8 +13,8 @@ struct Settings {
   std::string store;   // a store's folder; "": a benchmark that needs one makes it and removes it
   std::string folder;  // where that one is made; "": the system's for temporary files
   double megabytes = 256;  // its size; of a given store, no more than this is read
-  int64_t patches = 64;  // scanned at once
-  int64_t pictures = 4;  // of a step
+  int64_t patches = 64;    // scanned at once
+  int64_t pictures = 4;    // of a step
   int threads = 1;
   int rounds = 7;
   double turn_seconds = 0.25;
@@ -39,8 +39,9 @@ struct Report {
 
 struct Benchmark {
   std::string name;
-  std::string what;       // the subject and its limits, for --help
-  bool on_ranks = false;  // shared by the ranks of mpirun; the others measure one process
+  std::string what;          // the subject and its limits, for --help
+  bool needs_store = false;  // of slides, given: it makes none of its own
+  bool on_ranks = false;     // shared by the ranks of mpirun; the others measure one process
   // Throws ConfigError for settings, DataError for a store. With on_ranks collective; `name` of the
   // report is set by the caller.
   Report (*run)(const Settings& settings);
@@ -53,6 +54,7 @@ const Benchmark& find_benchmark(const std::string& name);
 
 Report run_scan(const Settings& settings);
 Report run_step(const Settings& settings);
+Report run_plan(const Settings& settings);
 Report run_read(const Settings& settings);
 Report run_decode(const Settings& settings);
 Report run_reduce(const Settings& settings);  // settings.world is given; collective

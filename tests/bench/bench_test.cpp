@@ -137,6 +137,7 @@ void check_rate(const Json& rate) {
 
 TEST_F(BenchmarkTest, EachGivesRatesAndShares) {
   for (const Benchmark& benchmark : benchmarks()) {
+    if (benchmark.needs_store) continue;
     const Json json = run(benchmark.name);
     EXPECT_EQ(json["machine"]["threads"], 2);
     EXPECT_GE(json["machine"]["cores"], 1);
@@ -172,6 +173,16 @@ TEST_F(BenchmarkTest, ReadsAndDecodesTiles) {
   settings_.store = (folder_.path() / "store").string();
   EXPECT_THAT(run("read")["benchmarks"][0]["of"].get<std::string>(), HasSubstr("2 bags"));
   EXPECT_THAT(run("decode")["benchmarks"][0]["of"].get<std::string>(), HasSubstr("43 pictures"));
+}
+
+TEST_F(BenchmarkTest, PlansAnEpochOfSlides) {
+  data::MadeTiles how;
+  data::make_tile_store(folder_.path() / "store", {{"a", 40, true}, {"b", 3, false}}, how);
+  settings_.store = (folder_.path() / "store").string();
+  const Json report = run("plan")["benchmarks"][0];
+  EXPECT_THAT(report["of"].get<std::string>(), HasSubstr("in 2 slides"));
+  for (const Json& limit : report["comparisons"][0]["limits"]) check_rate(limit);
+  EXPECT_THAT(report["notes"][0].get<std::string>(), HasSubstr("to plan an epoch"));
 }
 
 TEST(Benchmarks, AnUnknownOneNamesTheNearest) {
