@@ -2,9 +2,10 @@
 // configuration, data, seed and epoch alone: not of ranks, nodes, threads or how far the run has
 // come.
 //
-// Where the data set has several homes, each step takes the same number of pictures from each, at
-// random within the home, and its micro-batches belong to the homes in equal parts, in their order.
-// A home with fewer pictures than another gives fewer to some steps, evenly over the epoch.
+// Where the data set has several homes, each step takes the same number of pictures from each, and
+// its micro-batches belong to the homes in equal parts, in their order. Pictures of about the same
+// number of patches come from all homes together, at random where they are equal. A home with fewer
+// pictures than another gives fewer to some steps.
 #pragma once
 
 #include <cstdint>

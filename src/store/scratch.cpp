@@ -40,8 +40,8 @@ struct Scratch::Unused {
   FileDescriptor lock;
 };
 
-Scratch::Scratch(fs::path folder, std::string place)
-    : folder_(std::move(folder)), place_(std::move(place)) {}
+Scratch::Scratch(const fs::path& folder, std::string place)
+    : folder_(fs::absolute(folder)), place_(std::move(place)) {}
 
 void Scratch::lock() {
   std::error_code error;

@@ -16,7 +16,7 @@ inline constexpr const char* kInUse = "in-use";           // the file in each th
 class Scratch {
  public:
   // `place` begins the messages: "host: data.stage_dir = /scratch". Touches nothing.
-  Scratch(std::filesystem::path folder, std::string place);
+  Scratch(const std::filesystem::path& folder, std::string place);
 
   // Creates the folder, but not its parents, and waits until nobody else makes room in it; the
   // others wait until this is destroyed. Throws RuntimeFault.

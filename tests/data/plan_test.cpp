@@ -240,6 +240,56 @@ TEST_F(Plan, EachStepTakesAsManyFromEachHomeAndAMicroBatchLiesInOne) {
   EXPECT_NE(all, flat(plan_epoch(*dataset, first(kPictures), patches, options, 2)));
 }
 
+// As SlidesOfAnySizeLeaveRanksLittleIdle, a rank in each of 4 homes.
+TEST_F(Plan, SlidesOfLikeSizeComeFromAllHomesTogether) {
+  const std::unique_ptr<Dataset> dataset = with_homes(4);
+  RandomStream random(2, Purpose::kDemo);
+  double idle = 0;
+  int64_t num_steps = 0;
+  for (int64_t epoch = 0; epoch < 100; ++epoch) {
+    std::vector<int64_t> sizes(kPictures);
+    for (int64_t& n : sizes) {
+      n = std::llround(std::exp(random.uniform(std::log(1000.0), std::log(100000.0))));
+    }
+    std::sort(sizes.begin(), sizes.end());
+    // As sizes lie when the homes were dealt by them.
+    std::vector<int64_t> patches(kPictures);
+    for (int64_t home = 0; home < 4; ++home) {
+      const std::vector<int64_t> there = in_home(*dataset, first(kPictures), home);
+      for (size_t i = 0; i < there.size(); ++i) patches[there[i]] = sizes[4 * i + home];
+    }
+    for (const StepPlan& step :
+         plan_epoch(*dataset, first(kPictures), patches, {7, 16, 4}, epoch)) {
+      if (flat({step}).size() < 16) continue;
+      std::vector<double> loads;
+      for (const auto& share : step.micro_batches) {
+        loads.push_back(0);
+        for (const int64_t picture : share) loads.back() += static_cast<double>(patches[picture]);
+      }
+      const double most = *std::max_element(loads.begin(), loads.end());
+      idle += (most - std::accumulate(loads.begin(), loads.end(), 0.0) / 4) / most;
+      ++num_steps;
+    }
+  }
+  EXPECT_EQ(num_steps, 200);
+  EXPECT_LT(idle / static_cast<double>(num_steps), 0.10);
+}
+
+// Two pictures of one size meet in a batch by chance, not in every epoch.
+TEST_F(Plan, PicturesOfOneSizeMeetAtRandomAcrossHomes) {
+  const std::unique_ptr<Dataset> dataset = with_homes(2);
+  const std::vector<int64_t> patches(kPictures, 9);
+  std::map<int64_t, std::set<int64_t>> met;
+  for (int64_t epoch = 0; epoch < 20; ++epoch) {
+    for (const StepPlan& step : plan_epoch(*dataset, first(kPictures), patches, {7, 2, 2}, epoch)) {
+      met[step.micro_batches[0].at(0)].insert(step.micro_batches[1].at(0));
+    }
+  }
+  ASSERT_EQ(met.size(), 20u);
+  // 20 draws of 20: 12.8 different ones are expected.
+  for (const auto& [picture, others] : met) EXPECT_GE(others.size(), 7u);
+}
+
 // 20 pictures in one home and 10 in the other.
 TEST_F(Plan, AHomeWithFewerPicturesGivesSomeToEveryStep) {
   const std::unique_ptr<Dataset> dataset = with_homes(2);
@@ -249,12 +299,18 @@ TEST_F(Plan, AHomeWithFewerPicturesGivesSomeToEveryStep) {
   pictures.insert(pictures.end(), few.begin(), few.begin() + 10);
   const std::vector<int64_t> patches(pictures.size(), 9);
   EXPECT_EQ(steps_per_epoch(*dataset, pictures, 8), 5);
-  std::vector<size_t> taken;
-  for (const StepPlan& step : plan_epoch(*dataset, pictures, patches, {7, 8, 2}, 0)) {
-    EXPECT_EQ(step.micro_batches[0].size(), 4u);
-    taken.push_back(step.micro_batches[1].size());
+  PlanOptions options{7, 8, 2};
+  for (const bool shuffle : {false, true}) {
+    options.shuffle = shuffle;
+    std::vector<size_t> taken;
+    for (const StepPlan& step : plan_epoch(*dataset, pictures, patches, options, 0)) {
+      EXPECT_EQ(step.micro_batches[0].size(), 4u);
+      EXPECT_LE(step.micro_batches[1].size(), 4u);
+      taken.push_back(step.micro_batches[1].size());
+    }
+    EXPECT_EQ(std::accumulate(taken.begin(), taken.end(), size_t{0}), 10u);
+    if (!shuffle) EXPECT_THAT(taken, ElementsAre(2, 2, 2, 2, 2));
   }
-  EXPECT_THAT(taken, ElementsAre(2, 2, 2, 2, 2));
 }
 
 TEST_F(Plan, BalancedSamplingDrawsEachHomesClassesEqually) {
