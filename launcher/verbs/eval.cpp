@@ -76,6 +76,8 @@ void run_eval(const Options& options, Context& context) {
   source.weights = options.weights;
   distributed::World& world = *context.world;
   training::TrainedModel trained = training::load_trained_model(source, world);
+  // Each picture is read once, so a copy would not help.
+  trained.config->data.placement = data::StorePlacement::kShared;
   const data::Dataset dataset(trained.config->data, training::task_columns(*trained.config));
   training::match_store(*trained.config, dataset);
   const std::vector<int64_t>& pictures = dataset.of_split(split_of(options.split));

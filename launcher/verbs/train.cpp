@@ -46,7 +46,9 @@ void add_train(CLI::App& app, Context& context) {
       "  mpirun -n 4 dbps train configs/demo.toml --set experiment.seed=1\n"
       "The same command goes on with a run that was stopped (exit code 75).\n"
       "A run's metrics.jsonl has a line a step; device_bytes_peak is the most bytes that tensors\n"
-      "took in that step: on a GPU, or on the CPU those of the training's own thread.");
+      "took in that step: on a GPU, or on the CPU those of the training's own thread; bytes what\n"
+      "was read of the store, how much of that from copies on the nodes' own disks\n"
+      "(data.placement = \"staged\"), and what each rank gives into sums over all.");
   app.callback([options, &context] {
     training::TrainRequest& request = options->request;
     request.config = config::load(options->config, options->set);

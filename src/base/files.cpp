@@ -96,6 +96,20 @@ void write_exactly(int fd, const void* data, size_t size, const fs::path& path) 
   }
 }
 
+void pwrite_exactly(int fd, const void* data, size_t size, uint64_t offset, const fs::path& path) {
+  const auto* bytes = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t written = ::pwrite(fd, bytes, size, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      throw RuntimeFault(errno_message(fmt::format("cannot write {}", path.string())));
+    }
+    bytes += written;
+    size -= static_cast<size_t>(written);
+    offset += static_cast<uint64_t>(written);
+  }
+}
+
 void write_file_atomic(const fs::path& path, std::string_view content) {
   const fs::path temporary = path.string() + fmt::format(".tmp-{}", ::getpid());
   FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));

@@ -40,6 +40,9 @@ void pread_exactly(int fd, void* buffer, size_t size, uint64_t offset,
 
 // Writes all bytes or throws RuntimeFault naming `path`.
 void write_exactly(int fd, const void* data, size_t size, const std::filesystem::path& path);
+// The same at `offset`; thread-safe.
+void pwrite_exactly(int fd, const void* data, size_t size, uint64_t offset,
+                    const std::filesystem::path& path);
 
 // Temporary name beside it, fsync, rename, fsync of the folder. Throws RuntimeFault.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);

@@ -229,6 +229,13 @@ void check_run(const Config& config, const Where& where) {
 
 }  // namespace
 
+Where written_in(const Config& config) {
+  return [&config](const std::string& key) {
+    const auto written = config.places.find(key);
+    return written == config.places.end() ? "" : written->second;
+  };
+}
+
 void refuse(const Where& where, const std::string& key, const std::string& why) {
   const std::string place = where(key);
   throw ConfigError(fmt::format("{}{}{} {}", place, place.empty() ? "" : ": ", key, why));
@@ -257,6 +264,7 @@ void check_together(const Config& config, const Where& where) {
   check_tasks(config, where);
   check_selection(config, where);
   check_patch_group(config, where);
+  check_homes(config, where);
   check_aggregator(config, where);
   check_model(config, where);
 }

@@ -78,11 +78,17 @@ void leave_out_pixels(Config& config);
 // File and line of a key, or of the whole; "": nobody knows.
 using Where = std::function<std::string(const std::string& key)>;
 
+// Where the keys of `config`, which it borrows, were written.
+Where written_in(const Config& config);
+
 // Throws ConfigError, "<where>: <key> <why>".
 [[noreturn]] void refuse(const Where& where, const std::string& key, const std::string& why);
 
 // The sizes that pictures need, and tiles bring along. Throws ConfigError.
 void check_sizes(const Config& config, const Where& where);
+
+// The homes that the batch is divided among. Throws ConfigError.
+void check_homes(const Config& config, const Where& where);
 
 // What single keys cannot see: a patch larger than the picture, a second buffer for a method
 // without one, what is missing. Throws ConfigError.

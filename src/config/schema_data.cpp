@@ -107,6 +107,21 @@ void add_picture_keys(Table<Section<&Config::data>>& t) {
                 &DataOptions::std, {.low = 0, .above_low = true});
 }
 
+void add_placement_keys(Table<Section<&Config::data>>& t) {
+  t.choice<data::StorePlacement>(
+      "placement", &DataOptions::placement,
+      {{"shared", data::StorePlacement::kShared}, {"staged", data::StorePlacement::kStaged}}, {},
+      kFree,
+      "read the store where it lies, or let each node copy its share to stage_dir and read that");
+  t.text("stage_dir", &DataOptions::stage_dir, kFree,
+         "of placement = \"staged\": a folder on each node's own disk");
+  t.integer(
+       "stage_homes", &DataOptions::stage_homes, {.high = 4096}, kFixed,
+       "parts of the store, of equal size, that lie on nodes of their own; each batch takes as "
+       "many pictures from each; 0: one a node when staged, else one")
+      .automatic = automatic(0);
+}
+
 }  // namespace
 
 void add_run_keys(std::vector<Key>& keys) {
@@ -157,10 +172,7 @@ void add_data_keys(std::vector<Key>& keys) {
   t.flag("fast_decode", &DataOptions::fast_decode, kFixed,
          "a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is still half as large again "
          "as what resizing makes of it");
-  t.planned("placement", Value{"shared", "", false},
-            "where ranks read the store: \"shared\", or \"staged\" to local disks");
-  t.planned("stage_dir", Value{"", "", false}, "the local folder of placement = \"staged\"");
-  t.planned("stage_homes", Value{int64_t{0}, "", false}, "nodes that keep a copy of each shard");
+  add_placement_keys(t);
 
   Table<Section<&Config::augment>> a("augment", keys);
   const RealRange jitter{.low = 0, .high = 1};

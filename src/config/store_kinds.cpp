@@ -9,13 +9,6 @@
 namespace dbps::config {
 namespace {
 
-Where written_in(const Config& config) {
-  return [&config](const std::string& key) {
-    const auto written = config.places.find(key);
-    return written == config.places.end() ? "" : written->second;
-  };
-}
-
 // Keys that speak of whole pictures, and their values for tiles.
 struct IdleKey {
   const char* table;

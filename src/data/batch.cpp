@@ -102,6 +102,10 @@ void DevicePatches::expect(const std::vector<std::vector<int64_t>>& gathers) con
   if (batch_.tiles) batch_.tiles->expect(gathers);
 }
 
+int64_t DevicePatches::bytes_read() const {
+  return batch_.bytes_read + (batch_.tiles ? batch_.tiles->bytes_read() : 0);
+}
+
 double DevicePatches::seconds_waited() const {
   return batch_.tiles ? batch_.tiles->seconds_waited() : 0.0;
 }

@@ -67,6 +67,7 @@ class DevicePatches {
   at::Tensor gather(const std::vector<int64_t>& rows) const;
   // The calls of gather() to come, in order, so that tiles are read ahead; of no effect on others.
   void expect(const std::vector<std::vector<int64_t>>& gathers) const;
+  int64_t bytes_read() const;     // encoded, of the batch so far
   double seconds_waited() const;  // for tiles, in gather() so far
 
  private:

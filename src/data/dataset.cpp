@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "data/homes.h"
 #include "data/labels.h"
 #include "data/split.h"
 
@@ -73,6 +74,24 @@ std::vector<Picture> list_pictures(const Stores& stores) {
                                 stores[(twice + 1)->store]->folder().string()));
   }
   return pictures;
+}
+
+int64_t bytes_of(const WholeBag& bag) {
+  int64_t bytes = 0;
+  for (const int64_t part : bag.parts()) {
+    for (const store::Tile& tile : bag.store().tiles(part)) bytes += tile.bytes;
+  }
+  return bytes;
+}
+
+// By what the stores hold, not by labels or splits: every run over them has the same homes.
+void give_homes(const Stores& stores, int64_t homes, std::vector<Picture>& pictures) {
+  std::vector<int64_t> bytes;
+  for (const Picture& picture : pictures) {
+    bytes.push_back(bytes_of(WholeBag(*stores[picture.store], picture.bag)));
+  }
+  const std::vector<int64_t> home_of = deal_homes(bytes, homes);
+  for (size_t i = 0; i < pictures.size(); ++i) pictures[i].home = home_of[i];
 }
 
 // Of each picture, its row of a labels CSV, if it has one.
@@ -179,12 +198,15 @@ bool has_split(const std::vector<Picture>& pictures, Split split) {
 }  // namespace
 
 Dataset::Dataset(const DataOptions& options, std::vector<TaskColumn> tasks)
-    : stores_(open_stores(options.store)), tasks_(std::move(tasks)) {
+    : stores_(open_stores(options.store)),
+      tasks_(std::move(tasks)),
+      num_homes_(std::max<int64_t>(1, options.stage_homes)) {
   if (tasks_.empty()) throw ConfigError("no [[task]] says what is to be learnt");
   for (TaskColumn& task : tasks_) {
     if (task.column.empty()) task.column = task.name;
   }
   std::vector<Picture> all = list_pictures(stores_);
+  if (num_homes_ > 1) give_homes(stores_, num_homes_, all);
   const size_t num_stored = all.size();
   LabelJoin join(all, tasks_);
   if (!options.labels.empty()) {
@@ -243,6 +265,16 @@ void Dataset::forget_tables() const {
 WholeBag Dataset::whole_bag(int64_t picture) const {
   const Picture& entry = pictures_[picture];
   return WholeBag(store(entry.store), entry.bag);
+}
+
+int64_t Dataset::stored_bytes(int64_t picture) const { return bytes_of(whole_bag(picture)); }
+
+void Dataset::read_from(int64_t store, const fs::path& folder, const std::vector<int64_t>& bags) {
+  stores_[store]->read_from(folder, bags);
+}
+
+bool Dataset::reads_copy(int64_t picture) const {
+  return store(pictures_[picture].store).reads_copy(pictures_[picture].bag);
 }
 
 int64_t Dataset::tile_size() const {

@@ -37,9 +37,11 @@ struct Picture {
   Split split = Split::kTrain;
   std::vector<Label> labels;  // a task
   uint64_t sample = 0;        // stable hash of the id: the name of its random streams
+  int64_t home = 0;           // 0 .. num_homes() - 1 (homes.h)
 };
 
-// The stores, their labels and splits joined. Immutable; any thread may read.
+// The stores, their labels and splits joined. Immutable once reading has begun; any thread may
+// read.
 class Dataset {
  public:
   // Throws ConfigError for keys, DataError for files. A label without a picture and a picture
@@ -56,6 +58,12 @@ class Dataset {
   // Of all stores: Reader::forget_tables().
   void forget_tables() const;
   WholeBag whole_bag(int64_t picture) const;
+  int64_t num_homes() const { return num_homes_; }  // data.stage_homes, at least 1
+  int64_t stored_bytes(int64_t picture) const;      // encoded
+  // From now on these bags of a store are read from `folder`: store::Reader::read_from().
+  void read_from(int64_t store, const std::filesystem::path& folder,
+                 const std::vector<int64_t>& bags);
+  bool reads_copy(int64_t picture) const;
   int64_t feature_width() const;    // F, of kind = features; 0 of others
   int64_t tile_size() const;        // pixels, of kind = tiles; 0 of others
   std::string fingerprint() const;  // of the pixels of all stores
@@ -65,6 +73,7 @@ class Dataset {
   std::vector<std::unique_ptr<store::Reader>> stores_;
   std::vector<TaskColumn> tasks_;
   std::vector<Picture> pictures_;
+  int64_t num_homes_;
   std::vector<int64_t> of_split_[3];
 };
 

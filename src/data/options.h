@@ -11,6 +11,7 @@ namespace dbps::data {
 enum class Resize { kExact, kLongest, kScale, kNone };
 enum class Edge { kDrop, kPad, kShift };
 enum class Sampling { kNatural, kBalanced };
+enum class StorePlacement { kShared, kStaged };
 enum class JitterPer { kBag, kPatch };
 enum class Flip { kNone, kHorizontal, kBoth };
 enum class Erase { kNone, kRandom, kPatches };
@@ -39,6 +40,9 @@ struct DataOptions {
   int64_t device_bytes = 0;     // 0: auto
   double picture_pixels = 1e9;  // larger pictures are refused
   bool fast_decode = false;  // a JPEG is decoded at 1/2, 1/4 or 1/8 where resizing shrinks it more
+  StorePlacement placement = StorePlacement::kShared;
+  std::string stage_dir;    // a folder of each node's own, for kStaged
+  int64_t stage_homes = 0;  // parts that lie apart; 0: one a node for kStaged, else one
 };
 
 struct AugmentOptions {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -20,6 +21,12 @@ WholeBag::WholeBag(const store::Reader& store, int64_t bag) : store_(&store), ba
     end += store.bag(part).tile_count;
     ends_.push_back(end);
   }
+}
+
+std::vector<int64_t> WholeBag::parts() const {
+  std::vector<int64_t> parts(ends_.size());
+  std::iota(parts.begin(), parts.end(), bag_);
+  return parts;
 }
 
 store::TilePlace WholeBag::place(int64_t number) const {

@@ -16,6 +16,7 @@ class WholeBag {
 
   const store::Bag& first_part() const { return store_->bag(bag_); }  // what all parts share
   const store::Reader& store() const { return *store_; }
+  std::vector<int64_t> parts() const;  // the store's bags, in order
   int64_t num_parts() const { return static_cast<int64_t>(ends_.size()); }
   int64_t num_tiles() const { return ends_.back(); }
   store::TilePlace place(int64_t number) const;

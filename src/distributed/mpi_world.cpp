@@ -75,6 +75,12 @@ MpiWorld::MpiWorld() : exceptions_at_start_(std::uncaught_exceptions()), host_(h
   DBPS_MPI(MPI_Comm_split_type(control_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local));
   DBPS_MPI(MPI_Comm_rank(local, &local_rank_));
   DBPS_MPI(MPI_Comm_size(local, &local_size_));
+  // A node is counted at the first of its ranks.
+  const int first = local_rank_ == 0 ? 1 : 0;
+  DBPS_MPI(MPI_Scan(&first, &node_, 1, MPI_INT, MPI_SUM, control_));
+  DBPS_MPI(MPI_Allreduce(&first, &num_nodes_, 1, MPI_INT, MPI_SUM, control_));
+  --node_;
+  DBPS_MPI(MPI_Bcast(&node_, 1, MPI_INT, 0, local));
   DBPS_MPI(MPI_Comm_free(&local));
 }
 

@@ -31,6 +31,8 @@ class MpiWorld final : public World {
   int world_size() const override { return world_size_; }
   int local_rank() const override { return local_rank_; }
   int local_size() const override { return local_size_; }
+  int node() const override { return node_; }
+  int num_nodes() const override { return num_nodes_; }
   const std::string& host() const override { return host_; }
 
   void barrier() override;
@@ -52,6 +54,8 @@ class MpiWorld final : public World {
   int world_size_ = 1;
   int local_rank_ = 0;
   int local_size_ = 1;
+  int node_ = 0;
+  int num_nodes_ = 1;
   int exceptions_at_start_ = 0;
   std::string host_;
 };

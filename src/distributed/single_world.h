@@ -17,6 +17,8 @@ class SingleWorld final : public World {
   int world_size() const override { return 1; }
   int local_rank() const override { return 0; }
   int local_size() const override { return 1; }
+  int node() const override { return 0; }
+  int num_nodes() const override { return 1; }
   const std::string& host() const override { return host_; }
 
   void barrier() override {}

@@ -22,6 +22,8 @@ class World {
   virtual int world_size() const = 0;
   virtual int local_rank() const = 0;  // among the ranks of this host
   virtual int local_size() const = 0;
+  virtual int node() const = 0;  // this host among the hosts, in the order of their first ranks
+  virtual int num_nodes() const = 0;
   virtual const std::string& host() const = 0;
 
   virtual void barrier() = 0;                                                 // collective

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
+#include <map>
 #include <tuple>
 #include <unordered_map>
 
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/random.h"
 #include "store/manifest.h"
 #include "store/shard.h"
 #include "store/tile_runs.h"
@@ -19,16 +22,23 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// What bytes are read from: a shard, or a copy that has some of its bytes at the same places.
+struct OpenFile {
+  fs::path path;
+  FileDescriptor descriptor;
+  std::string advice;  // what to do about damage
+};
+
 struct OpenShard {
   std::string name;
-  fs::path path;
-  FileDescriptor file;
+  OpenFile file;
   MappedShard content;
 };
 
 struct BagPlace {
   const OpenShard* shard = nullptr;
   const Bag* bag = nullptr;
+  const OpenFile* file = nullptr;
 };
 
 // A piece stays in a core's cache between its pread and its checksum; from a disk, the kernel reads
@@ -36,11 +46,11 @@ struct BagPlace {
 constexpr uint64_t kPieceBytes = 1 << 20;
 
 // Returns the checksum of what was read.
-uint32_t pread_checked(const OpenShard& shard, std::span<uint8_t> out, uint64_t offset) {
+uint32_t pread_checked(const OpenFile& file, std::span<uint8_t> out, uint64_t offset) {
   uint32_t checksum = 0;
   for (uint64_t at = 0; at < out.size(); at += kPieceBytes) {
     const auto piece = out.subspan(at, std::min<uint64_t>(kPieceBytes, out.size() - at));
-    pread_exactly(shard.file.get(), piece.data(), piece.size(), offset + at, shard.path);
+    pread_exactly(file.descriptor.get(), piece.data(), piece.size(), offset + at, file.path);
     checksum = crc32c(piece.data(), piece.size(), checksum);
   }
   return checksum;
@@ -51,15 +61,16 @@ std::string advice(const fs::path& folder) {
 }
 
 OpenShard open_shard(const fs::path& folder, const ShardEntry& entry, const Settings& settings) {
-  OpenShard shard{entry.name, folder / entry.name, {}, {}};
-  check_frame(shard.path, entry);
-  shard.file = open_for_reading(shard.path);
-  shard.content = map_shard(shard.path);
+  const fs::path path = folder / entry.name;
+  OpenShard shard{entry.name, {path, {}, advice(folder)}, {}};
+  check_frame(path, entry);
+  shard.file.descriptor = open_for_reading(path);
+  shard.content = map_shard(path);
   if (!(shard.content.settings == settings) ||
       static_cast<int64_t>(shard.content.bags.size()) != entry.bags ||
       shard.content.tiles.size() != entry.tiles) {
-    throw DataError(fmt::format("{} is not the shard that store.json names: {}",
-                                shard.path.string(), advice(folder)));
+    throw DataError(fmt::format("{} is not the shard that store.json names: {}", path.string(),
+                                shard.file.advice));
   }
   return shard;
 }
@@ -70,6 +81,7 @@ struct Reader::State {
   fs::path folder;
   Manifest manifest;
   std::vector<OpenShard> shards;
+  std::deque<OpenFile> copies;
   std::vector<BagPlace> bags;  // in order of (id, part)
   std::unordered_map<std::string, int64_t> first_of_id;
 
@@ -89,7 +101,7 @@ Reader::Reader(const fs::path& folder) : state_(std::make_unique<State>()) {
     state.shards.push_back(open_shard(folder, entry, state.manifest.settings));
   }
   for (const OpenShard& shard : state.shards) {
-    for (const Bag& bag : shard.content.bags) state.bags.push_back({&shard, &bag});
+    for (const Bag& bag : shard.content.bags) state.bags.push_back({&shard, &bag, &shard.file});
   }
   std::sort(state.bags.begin(), state.bags.end(), [](const BagPlace& a, const BagPlace& b) {
     return std::tie(a.bag->id, a.bag->part) < std::tie(b.bag->id, b.bag->part);
@@ -111,6 +123,14 @@ const fs::path& Reader::folder() const { return state_->folder; }
 const Settings& Reader::settings() const { return state_->manifest.settings; }
 const std::string& Reader::fingerprint() const { return state_->manifest.fingerprint; }
 
+std::string Reader::identity() const {
+  std::string text = fingerprint();
+  for (const ShardEntry& shard : state_->manifest.shards) {
+    text += fmt::format("\n{} {} {:08x}", shard.name, shard.bytes, shard.crc32c);
+  }
+  return fmt::format("{:016x}", stable_hash(text.data(), text.size()));
+}
+
 int64_t Reader::num_shards() const { return static_cast<int64_t>(state_->shards.size()); }
 
 int64_t Reader::num_bags() const { return static_cast<int64_t>(state_->bags.size()); }
@@ -128,6 +148,40 @@ const Source& Reader::source(int64_t bag_index) const {
 
 const std::string& Reader::shard_name(int64_t bag_index) const {
   return state_->place(bag_index).shard->name;
+}
+
+uint64_t Reader::blob_offset(int64_t bag_index) const {
+  return state_->place(bag_index).shard->content.blob_offset;
+}
+
+std::vector<Tile> Reader::tiles(int64_t bag_index) const {
+  const BagPlace& place = state_->place(bag_index);
+  std::vector<Tile> tiles;
+  tiles.reserve(static_cast<size_t>(place.bag->tile_count));
+  for (int64_t i = 0; i < place.bag->tile_count; ++i) {
+    tiles.push_back(place.shard->content.tiles[place.bag->first_tile + i]);
+  }
+  return tiles;
+}
+
+void Reader::read_from(const fs::path& folder, const std::vector<int64_t>& bags) {
+  std::map<const OpenShard*, const OpenFile*> opened;
+  for (const int64_t index : bags) {
+    const OpenShard* shard = state_->place(index).shard;
+    const OpenFile*& file = opened[shard];
+    if (file == nullptr) {
+      const fs::path path = folder / shard->name;
+      file = &state_->copies.emplace_back(OpenFile{
+          path, open_for_reading(path),
+          fmt::format("remove {} and start again, which copies it anew", folder.string())});
+    }
+    state_->bags[index].file = file;
+  }
+}
+
+bool Reader::reads_copy(int64_t bag_index) const {
+  const BagPlace& place = state_->place(bag_index);
+  return place.file != &place.shard->file;
 }
 
 int64_t Reader::find_bag(const std::string& id) const {
@@ -163,13 +217,14 @@ void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint
                head.offset + count * width) {
       ++count;
     }
-    pread_exactly(shard.file.get(), out, count * width, shard.content.blob_offset + head.offset,
-                  shard.path);
+    pread_exactly(place.file->descriptor.get(), out, count * width,
+                  shard.content.blob_offset + head.offset, place.file->path);
     for (size_t i = 0; i < count; ++i, out += width) {
       const int64_t row = rows[first + i];
       if (crc32c(out, width) == tiles[place.bag->first_tile + row].crc32c) continue;
       throw DataError(fmt::format("{}: vector {} of the bag '{}' is damaged (checksum): {}",
-                                  shard.path.string(), row, place.bag->id, advice(state_->folder)));
+                                  place.file->path.string(), row, place.bag->id,
+                                  place.file->advice));
     }
     first += count;
   }
@@ -177,22 +232,22 @@ void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint
 
 void Reader::read_tiles(std::span<const TilePlace> tiles, std::vector<uint8_t>& buffer,
                         const std::function<void(size_t, std::span<const uint8_t>)>& visit) const {
-  std::vector<Tile> of_shard;
-  for (size_t first = 0; first < tiles.size(); first += of_shard.size()) {
-    const OpenShard& shard = *state_->place(tiles[first].bag).shard;
-    of_shard.clear();
-    for (size_t i = first; i < tiles.size() && state_->place(tiles[i].bag).shard == &shard; ++i) {
-      of_shard.push_back(tile(tiles[i].bag, tiles[i].tile));
+  std::vector<Tile> of_file;
+  for (size_t first = 0; first < tiles.size(); first += of_file.size()) {
+    const OpenFile& file = *state_->place(tiles[first].bag).file;
+    of_file.clear();
+    for (size_t i = first; i < tiles.size() && state_->place(tiles[i].bag).file == &file; ++i) {
+      of_file.push_back(tile(tiles[i].bag, tiles[i].tile));
     }
     size_t next = first;
-    for_each_run(shard.file.get(), shard.content.blob_offset, of_shard, shard.path, buffer,
+    for_each_run(file.descriptor.get(), blob_offset(tiles[first].bag), of_file, file.path, buffer,
                  [&](const TileRun& run) {
                    const int64_t altered = first_altered(run);
                    if (altered >= 0) {
                      const TilePlace& bad = tiles[next + static_cast<size_t>(altered)];
-                     throw DataError(fmt::format(
-                         "{}: tile {} of the bag '{}' is damaged (checksum): {}",
-                         shard.path.string(), bad.tile, bag(bad.bag).id, advice(state_->folder)));
+                     throw DataError(
+                         fmt::format("{}: tile {} of the bag '{}' is damaged (checksum): {}",
+                                     file.path.string(), bad.tile, bag(bad.bag).id, file.advice));
                    }
                    const uint8_t* bytes = run.bytes.data();
                    for (const Tile& one : run.tiles) {
@@ -214,10 +269,10 @@ void Reader::read_into(std::span<uint8_t> out, int64_t bag_index, int64_t tile) 
   const Tile wanted = this->tile(bag_index, tile);
   DBPS_CHECK(out.size() == wanted.bytes,
              fmt::format("{} bytes for a tile of {}", out.size(), wanted.bytes));
-  const OpenShard& shard = *state_->place(bag_index).shard;
-  if (pread_checked(shard, out, shard.content.blob_offset + wanted.offset) == wanted.crc32c) return;
-  throw DataError(fmt::format("{}: the bag '{}' is damaged (checksum): {}", shard.path.string(),
-                              bag(bag_index).id, advice(state_->folder)));
+  const OpenFile& file = *state_->place(bag_index).file;
+  if (pread_checked(file, out, blob_offset(bag_index) + wanted.offset) == wanted.crc32c) return;
+  throw DataError(fmt::format("{}: the bag '{}' is damaged (checksum): {}", file.path.string(),
+                              bag(bag_index).id, file.advice));
 }
 
 }  // namespace dbps::store

@@ -18,8 +18,8 @@ struct TilePlace {
   int64_t tile = 0;
 };
 
-// Opens read-only, with HDF5's file locking off (network file systems). Immutable after opening;
-// any number of threads may read. One reader a store a process.
+// Opens read-only, with HDF5's file locking off (network file systems). Immutable once reading has
+// begun; any number of threads may read. One reader a store a process.
 class Reader {
  public:
   // Throws DataError naming store.json or the shard that is missing, truncated or altered.
@@ -31,6 +31,7 @@ class Reader {
   const std::filesystem::path& folder() const;
   const Settings& settings() const;
   const std::string& fingerprint() const;  // of the pixels, from store.json
+  std::string identity() const;            // of the shard files: their names, sizes and checksums
 
   int64_t num_shards() const;
   int64_t num_bags() const;  // in order of (id, part)
@@ -39,7 +40,15 @@ class Reader {
   bool is_later_part(int64_t bag_index) const;
   const Source& source(int64_t bag_index) const;
   const std::string& shard_name(int64_t bag_index) const;  // "shard-00000.h5"
-  int64_t find_bag(const std::string& id) const;           // its first part; -1 when absent
+  uint64_t blob_offset(int64_t bag_index) const;  // in its shard; tiles' offsets count from there
+  std::vector<Tile> tiles(int64_t bag_index) const;  // a copy of its rows
+  int64_t find_bag(const std::string& id) const;  // its first part; -1 when absent
+
+  // From now on the bytes of `bags` come from the files in `folder` that have their shards' names
+  // and hold those bytes at the shards' places (LocalCopy). Before any reading; not thread-safe.
+  // Throws DataError.
+  void read_from(const std::filesystem::path& folder, const std::vector<int64_t>& bags);
+  bool reads_copy(int64_t bag_index) const;
 
   // Encoded bytes of tile `tile` (0 .. tile_count-1) of a bag; thread-safe. The CRC is checked:
   // throws DataError naming shard and bag.

@@ -18,6 +18,7 @@
 #include "data/plan.h"
 #include "training/device_memory.h"
 #include "training/preprocessing.h"
+#include "training/staging.h"
 #include "training/stopping.h"
 #include "training/stopwatch.h"
 
@@ -180,7 +181,7 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
       1, config.training.batch_size_global / std::max<int64_t>(1, config.training.micro_batches));
   const distributed::PatchGroup place = distributed::patch_group_of(world, config.distributed);
   const std::vector<std::vector<int64_t>> batches =
-      data::plan_evaluation(pictures, batch_size, place.group, place.num_groups);
+      data::plan_evaluation(dataset, pictures, batch_size, reader_place(config, world));
   data::Loader loader(dataset, loader_options(config, /*training=*/false, 0, false), batches);
   Predictor predictor(config, model, pass);
   const auto count = static_cast<int64_t>(pictures.size());

@@ -84,6 +84,29 @@ std::string patches_text(const config::Config& config, const PatchCounts& patche
                      config.drop.ratio);
 }
 
+// "2 on 2 nodes: 1.2 GB and 1.1 GB", or from least to most where there are many.
+std::string homes_text(const config::Config& config, const data::Dataset& dataset,
+                       const distributed::World& world) {
+  std::vector<int64_t> bytes(static_cast<size_t>(dataset.num_homes()), 0);
+  for (size_t i = 0; i < dataset.pictures().size(); ++i) {
+    bytes[dataset.pictures()[i].home] += dataset.stored_bytes(static_cast<int64_t>(i));
+  }
+  std::vector<std::string> sizes;
+  for (const int64_t one : bytes) sizes.push_back(format_bytes(static_cast<double>(one)));
+  constexpr size_t kMostListed = 8;
+  if (sizes.size() > kMostListed) {
+    const auto [least, most] = std::minmax_element(bytes.begin(), bytes.end());
+    sizes = {fmt::format("{} to {} each", format_bytes(static_cast<double>(*least)),
+                         format_bytes(static_cast<double>(*most)))};
+  }
+  const bool staged = config.data.placement == data::StorePlacement::kStaged;
+  return fmt::format("{}{}: {}", dataset.num_homes(),
+                     staged ? fmt::format(" on {}, copied to {}",
+                                          counted(world.num_nodes(), "node"), config.data.stage_dir)
+                            : ", read where the store lies",
+                     join_words(sizes));
+}
+
 std::string selection_text(const selection::SelectionOptions& selection) {
   const selection::Method method = selection::method_of(selection);
   std::string text = selection.method;
@@ -115,6 +138,7 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   log::info("pictures   {} train, {} validation, {} test", train,
             dataset.of_split(data::Split::kValidation).size(),
             dataset.of_split(data::Split::kTest).size());
+  if (config.data.stage_homes > 0) log::info("homes      {}", homes_text(config, dataset, world));
   log::info("patches    {}", patches_text(config, patches));
   log::info("selection  {}", selection_text(config.selection));
   log::info("model      {} -> {} -> {}", config.encoder.kind, config.aggregator.kind,

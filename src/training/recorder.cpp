@@ -35,6 +35,9 @@ void Recorder::step(const StepResult& result, int64_t epoch, int64_t step) {
   json["seconds"] = result.seconds;
   json["read_wait"] = result.read_wait;
   json["phases"] = result.phases;
+  json["bytes"] = {{"read", result.bytes_read},
+                   {"staged", result.bytes_staged},
+                   {"reduced", result.bytes_reduced}};
   json["device_bytes_peak"] = result.device_bytes_peak;
   rank_log_->write(json.dump());
   if (metrics_) metrics_->write(json.dump());

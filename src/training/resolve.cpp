@@ -125,7 +125,8 @@ void resolve_micro_batches(config::Config& config, const distributed::World& wor
   int64_t& micro_batches = config.training.micro_batches;
   const int64_t groups = distributed::patch_group_of(world, config.distributed).num_groups;
   const std::string ranks = groups == world.world_size() ? "rank" : "patch group";
-  micro_batches = or_else(micro_batches, groups);
+  const int64_t homes = std::max<int64_t>(1, config.data.stage_homes);
+  micro_batches = or_else(micro_batches, (groups + homes - 1) / homes * homes);
   if (micro_batches > config.training.batch_size_global) {
     throw ConfigError(fmt::format(
         "training.batch_size_global = {} gives {} micro-batches less than a picture each: start at "

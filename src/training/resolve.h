@@ -23,9 +23,9 @@ config::Config resolve_machine(const config::Config& config, const distributed::
 // Compute threads, and how exactly a GPU computes. Once, before the first tensor is computed.
 void set_numerics(const distributed::DistributedOptions& options);
 
-// Fills in training.micro_batches: one a data group. Throws ConfigError when there are fewer than
-// groups, or more than pictures in a batch, or when distributed.patch_group does not divide the
-// ranks.
+// Fills in training.micro_batches: one a data group, and as many for each home. Throws ConfigError
+// when there are fewer than groups, or more than pictures in a batch, or when
+// distributed.patch_group does not divide the ranks.
 void resolve_micro_batches(config::Config& config, const distributed::World& world);
 
 // Whether the stores hold what the encoder reads: pictures or tiles, whose size data.patch_size = 0

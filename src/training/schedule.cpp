@@ -2,13 +2,14 @@
 
 #include <cmath>
 
+#include "data/plan.h"
+
 namespace dbps::training {
 
 Schedule make_schedule(const config::Config& config, const data::Dataset& dataset) {
-  const auto pictures = static_cast<int64_t>(dataset.of_split(data::Split::kTrain).size());
-  const int64_t batch = config.training.batch_size_global;
   Schedule schedule;
-  schedule.steps_per_epoch = (pictures + batch - 1) / batch;
+  schedule.steps_per_epoch = data::steps_per_epoch(dataset, dataset.of_split(data::Split::kTrain),
+                                                   config.training.batch_size_global);
   schedule.total_steps = schedule.steps_per_epoch * config.training.epochs;
   schedule.warmup_steps = config.optimizer.warmup_steps > 0
                               ? config.optimizer.warmup_steps

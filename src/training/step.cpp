@@ -16,6 +16,7 @@
 #include "training/device_memory.h"
 #include "training/precision.h"
 #include "training/preprocessing.h"
+#include "training/staging.h"
 #include "training/stopping.h"
 #include "training/stopwatch.h"
 
@@ -57,10 +58,11 @@ class PhaseWithTiles {
 
 struct TrainingStep::Sums {
   explicit Sums(const at::TensorOptions& options, bool stop)
-      : values(at::zeros({5}, options.dtype(at::kDouble))) {
+      : values(at::zeros({7}, options.dtype(at::kDouble))) {
     if (stop) values[3] = 1;
   }
-  // loss, images, patches scanned, ranks asked to stop, ranks that dropped the step
+  // loss, images, patches scanned, ranks asked to stop, ranks that dropped the step, bytes read,
+  // bytes of them from copies
   at::Tensor values;
   std::vector<std::string> not_finite;  // "task of picture", on this rank
 };
@@ -70,6 +72,7 @@ TrainingStep::TrainingStep(const config::Config& config, const data::Dataset& da
                            distributed::World& world, distributed::Collectives& collectives,
                            distributed::Collectives& group, distributed::Watchdog& watchdog)
     : config_(config),
+      dataset_(dataset),
       model_(model),
       optimizer_(optimizer),
       world_(world),
@@ -88,11 +91,6 @@ TrainingStep::TrainingStep(const config::Config& config, const data::Dataset& da
 
 TrainingStep::~TrainingStep() = default;
 
-std::pair<int64_t, int64_t> TrainingStep::hosted(int64_t micro_batches,
-                                                 const distributed::PatchGroup& place) {
-  return share_of(micro_batches, place.group, place.num_groups);
-}
-
 StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
                              double learning_rate, const NextBatch& next_batch) {
   StepResult result;
@@ -101,7 +99,7 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   const at::Device device = trained_.parameters.front().second.device();
   begin_peak(device);
   const auto micro_batches = static_cast<int64_t>(plan.micro_batches.size());
-  const auto [first, last] = hosted(micro_batches, place_);
+  const auto [first, last] = reader_place(config_, world_).own(micro_batches);
   const std::vector<double> global_weights = labels_.global_weights(plan);
 
   reducer_->zero();
@@ -122,6 +120,10 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   std::vector<at::Tensor> extra = {sums.values};
   if (model_.statistics().sums().defined()) extra.push_back(model_.statistics().sums());
   reducer_->finish(extra);
+  if (world_.world_size() > 1) {
+    result.bytes_reduced = reducer_->bytes();
+    for (const at::Tensor& one : extra) result.bytes_reduced += static_cast<int64_t>(one.nbytes());
+  }
   result.phases["reduce"] += reducing.seconds();
 
   const at::Tensor totals = sums.values.cpu();
@@ -129,6 +131,8 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   result.loss = total[0];
   result.images = std::llround(total[1]);
   result.patches_scanned = std::llround(total[2]);
+  result.bytes_read = std::llround(total[5]);
+  result.bytes_staged = std::llround(total[6]);
   result.stop = total[3] > 0;
   result.dropped = total[4] > 0;
   if (!result.dropped) {
@@ -201,6 +205,10 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
   result.phases["backward"] += going_back.seconds();
 
   sums.values[2] += static_cast<double>(selection.patches_scanned);
+  const auto bytes_read = static_cast<double>(patches.bytes_read());
+  sums.values[5] += bytes_read;
+  // A micro-batch lies in one home.
+  if (dataset_.reads_copy(pictures.front())) sums.values[6] += bytes_read;
   if (!place_.leads()) return;
   sums.values[0] += loss.total.detach();
   sums.values[1] += static_cast<double>(pictures.size());

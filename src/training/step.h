@@ -32,6 +32,9 @@ struct StepResult {
   double learning_rate = 0;
   int64_t images = 0;
   int64_t patches_scanned = 0;
+  int64_t bytes_read = 0;     // encoded, of the stores
+  int64_t bytes_staged = 0;   // of them from copies on the reading ranks' own nodes
+  int64_t bytes_reduced = 0;  // that a rank gives into sums over all; 0 of one rank
   double seconds = 0;
   double read_wait = 0;                  // seconds of phase "read" in which no batch was ready
   int64_t device_bytes_peak = 0;         // of tensors on the device (device_memory.h)
@@ -63,10 +66,6 @@ class TrainingStep {
   StepResult run(const data::StepPlan& plan, const StepPlace& place, double learning_rate,
                  const NextBatch& next_batch);
 
-  // The micro-batches of a step that a data group hosts: [first, last).
-  static std::pair<int64_t, int64_t> hosted(int64_t micro_batches,
-                                            const distributed::PatchGroup& place);
-
   Pass& pass() { return pass_; }
 
  private:
@@ -80,6 +79,7 @@ class TrainingStep {
   void count_losses(const at::Tensor& of_pictures, const data::HostBatch& batch, Sums& sums) const;
 
   const config::Config& config_;
+  const data::Dataset& dataset_;
   model::Model& model_;
   optimization::Optimizer& optimizer_;
   distributed::World& world_;

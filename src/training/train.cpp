@@ -18,6 +18,7 @@
 #include "training/precision.h"
 #include "training/resolve.h"
 #include "training/run_folder.h"
+#include "training/staging.h"
 #include "training/trainer.h"
 
 namespace dbps::training {
@@ -163,7 +164,8 @@ void write_report(const RunFolder& folder) {
   write_file_atomic(folder.report(), page);
 }
 
-void run_session(const TrainRequest& request, const Session& session, Earlier& earlier) {
+void run_session(const TrainRequest& request, const Session& session, data::Dataset& dataset,
+                 Earlier& earlier) {
   const RunFolder& folder = session.folder;
   const bool first_rank = session.world.rank() == 0;
   Trainer trainer(session);  // what is wrong with the model is said before anything is written
@@ -183,6 +185,8 @@ void run_session(const TrainRequest& request, const Session& session, Earlier& e
   });
   write_provenance(folder, session.config, session.dataset, session.world, request.program_version,
                    request.command_line);
+  const std::vector<StagedCopy> copies =
+      stage(session.config, dataset, session.world, session.watchdog);
   trainer.run();
   first_rank ? session.watchdog.phase("report") : session.watchdog.wait("report");
   distributed::all_or_none(session.world, "writing the report", [&] {
@@ -208,10 +212,12 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   if (earlier.config) config::keep_resolved(*earlier.config, asked);
   const at::Device device = distributed::choose_device(world, asked.distributed);
   config::Config machine = resolve_machine(asked, world, device);
+  config::fit_homes(machine, world.num_nodes());
   resolve_micro_batches(machine, world);
+  check_placement(machine, world);
   set_numerics(machine.distributed);
   count_tensor_bytes(device);
-  const data::Dataset dataset(machine.data, task_columns(machine));
+  data::Dataset dataset(machine.data, task_columns(machine));
   resolve_precision(machine, device, world);
   const config::Config config = resolve_data(machine, dataset);
   refuse_other_run(request, config, earlier, dataset, folder);
@@ -226,9 +232,10 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   }
   const Session session = {config, dataset, world, *collectives, *group, watchdog, device, folder};
   if (request.dry_run) {
+    check_stage_room(config, dataset, world);
     rehearse(session);
   } else {
-    run_session(request, session, earlier);
+    run_session(request, session, dataset, earlier);
   }
   return folder.path;
 }

@@ -18,6 +18,7 @@
 #include "training/model_card.h"
 #include "training/precision.h"
 #include "training/preprocessing.h"
+#include "training/staging.h"
 #include "training/stopping.h"
 #include "training/stopwatch.h"
 
@@ -175,8 +176,7 @@ std::unique_ptr<data::Loader> Trainer::make_loader(const std::vector<data::StepP
                                                    int64_t epoch, int64_t first_step) const {
   const config::Config& config = session_.config;
   const auto [first, last] =
-      TrainingStep::hosted(config.training.micro_batches,
-                           distributed::patch_group_of(session_.world, config.distributed));
+      reader_place(config, session_.world).own(config.training.micro_batches);
   std::vector<std::vector<int64_t>> batches;
   std::vector<std::vector<int64_t>> occurrences;
   for (size_t s = static_cast<size_t>(first_step); s < steps.size(); ++s) {

@@ -270,7 +270,7 @@ TEST(ToToml, CommentsSayRangeAndResume) {
   const std::string text = to_toml(minimal(), true);
   EXPECT_THAT(text, HasSubstr("a whole number from 1 on; a resumed run may change it\nkeep = 3"));
   EXPECT_THAT(text, HasSubstr("kept by a resumed run\nepochs = 30"));
-  EXPECT_THAT(text, HasSubstr("foreseen but not built yet\nplacement = \"shared\""));
+  EXPECT_THAT(text, HasSubstr("foreseen but not built yet\nbag = \"id\""));
 }
 
 }  // namespace

@@ -49,6 +49,9 @@ const std::map<std::string, Example> kExamples = {
     {"data.device_bytes", {"1000000", {"-1", "true"}}},
     {"data.picture_pixels", {"4e9", {"0", "\"x\""}}},
     {"data.fast_decode", {"true", {"1", "\"x\""}}},
+    {"data.placement", {"\"staged\"", {"\"local\"", "1"}, {"data.stage_dir=/scratch"}}},
+    {"data.stage_dir", {"\"/scratch\"", {"true", "1"}}},
+    {"data.stage_homes", {"2", {"-1", "3", "1.5"}}},
     {"augment.brightness", {"0.3", {"-0.1", "1.5", "true"}}},
     {"augment.contrast", {"0.3", {"-0.1", "1.5", "true"}}},
     {"augment.saturation", {"0", {"-0.1", "1.5", "true"}}},
@@ -136,8 +139,7 @@ const std::map<std::string, Example> kExamples = {
 
 // Foreseen keys: a value that is refused by name, and the default that is accepted.
 const std::map<std::string, std::pair<const char*, const char*>> kPlanned = {
-    {"data.bag", {"\"patient\"", "\"id\""}},      {"data.placement", {"\"staged\"", "\"shared\""}},
-    {"data.stage_dir", {"\"/scratch\"", "\"\""}}, {"data.stage_homes", {"2", "0"}},
+    {"data.bag", {"\"patient\"", "\"id\""}},
     {"training.exact", {"true", "false"}},
 };
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <numeric>
 #include <set>
 
@@ -36,10 +37,15 @@ class Plan : public ::testing::Test {
     }
     make_store(folder_->path() / "store", pictures);
     write_text(folder_->path() / "store" / "labels.csv", labels);
+    dataset_ = with_homes(1).release();
+  }
+  static std::unique_ptr<Dataset> with_homes(int64_t homes) {
     DataOptions options;
     options.store = {(folder_->path() / "store").string()};
     options.fraction_validation = 0;
-    dataset_ = new Dataset(options, {{"label", "label", "multiclass", {}}});
+    options.stage_homes = homes;
+    return std::make_unique<Dataset>(options,
+                                     std::vector<TaskColumn>{{"label", "label", "multiclass", {}}});
   }
   static void TearDownTestSuite() {
     delete dataset_;
@@ -200,11 +206,156 @@ TEST_F(Plan, CountsHowOftenAPictureWasDrawnBefore) {
   occurrences(true);
 }
 
+std::vector<int64_t> in_home(const Dataset& dataset, const std::vector<int64_t>& pictures,
+                             int64_t home) {
+  std::vector<int64_t> there;
+  for (const int64_t picture : pictures) {
+    if (dataset.pictures()[picture].home == home) there.push_back(picture);
+  }
+  return there;
+}
+
+TEST_F(Plan, EachStepTakesAsManyFromEachHomeAndAMicroBatchLiesInOne) {
+  const std::unique_ptr<Dataset> dataset = with_homes(4);
+  EXPECT_EQ(dataset->num_homes(), 4);
+  RandomStream random(3, Purpose::kDemo);
+  std::vector<int64_t> patches(kPictures);
+  for (int64_t& n : patches) n = 3 + random.below(900);
+  const PlanOptions options{7, 16, 8};
+  const std::vector<StepPlan> steps = plan_epoch(*dataset, first(kPictures), patches, options, 1);
+  ASSERT_EQ(steps.size(), 3u);  // 10 in a home, 4 of them a step
+  for (size_t s = 0; s < steps.size(); ++s) {
+    ASSERT_EQ(steps[s].micro_batches.size(), 8u);
+    for (int64_t home = 0; home < 4; ++home) {
+      const auto& one = steps[s].micro_batches[2 * home];
+      const auto& two = steps[s].micro_batches[2 * home + 1];
+      EXPECT_EQ(one.size() + two.size(), s < 2 ? 4u : 2u);
+      EXPECT_EQ(in_home(*dataset, one, home), one);
+      EXPECT_EQ(in_home(*dataset, two, home), two);
+    }
+  }
+  const std::vector<int64_t> all = flat(steps);
+  EXPECT_EQ(std::set<int64_t>(all.begin(), all.end()).size(), 40u);
+  EXPECT_EQ(all.size(), 40u);
+  EXPECT_NE(all, flat(plan_epoch(*dataset, first(kPictures), patches, options, 2)));
+}
+
+// As SlidesOfAnySizeLeaveRanksLittleIdle, a rank in each of 4 homes.
+TEST_F(Plan, SlidesOfLikeSizeComeFromAllHomesTogether) {
+  const std::unique_ptr<Dataset> dataset = with_homes(4);
+  RandomStream random(2, Purpose::kDemo);
+  double idle = 0;
+  int64_t num_steps = 0;
+  for (int64_t epoch = 0; epoch < 100; ++epoch) {
+    std::vector<int64_t> sizes(kPictures);
+    for (int64_t& n : sizes) {
+      n = std::llround(std::exp(random.uniform(std::log(1000.0), std::log(100000.0))));
+    }
+    std::sort(sizes.begin(), sizes.end());
+    // As sizes lie when the homes were dealt by them.
+    std::vector<int64_t> patches(kPictures);
+    for (int64_t home = 0; home < 4; ++home) {
+      const std::vector<int64_t> there = in_home(*dataset, first(kPictures), home);
+      for (size_t i = 0; i < there.size(); ++i) patches[there[i]] = sizes[4 * i + home];
+    }
+    for (const StepPlan& step :
+         plan_epoch(*dataset, first(kPictures), patches, {7, 16, 4}, epoch)) {
+      if (flat({step}).size() < 16) continue;
+      std::vector<double> loads;
+      for (const auto& share : step.micro_batches) {
+        loads.push_back(0);
+        for (const int64_t picture : share) loads.back() += static_cast<double>(patches[picture]);
+      }
+      const double most = *std::max_element(loads.begin(), loads.end());
+      idle += (most - std::accumulate(loads.begin(), loads.end(), 0.0) / 4) / most;
+      ++num_steps;
+    }
+  }
+  EXPECT_EQ(num_steps, 200);
+  EXPECT_LT(idle / static_cast<double>(num_steps), 0.10);
+}
+
+// Two pictures of one size meet in a batch by chance, not in every epoch.
+TEST_F(Plan, PicturesOfOneSizeMeetAtRandomAcrossHomes) {
+  const std::unique_ptr<Dataset> dataset = with_homes(2);
+  const std::vector<int64_t> patches(kPictures, 9);
+  std::map<int64_t, std::set<int64_t>> met;
+  for (int64_t epoch = 0; epoch < 20; ++epoch) {
+    for (const StepPlan& step : plan_epoch(*dataset, first(kPictures), patches, {7, 2, 2}, epoch)) {
+      met[step.micro_batches[0].at(0)].insert(step.micro_batches[1].at(0));
+    }
+  }
+  ASSERT_EQ(met.size(), 20u);
+  // 20 draws of 20: 12.8 different ones are expected.
+  for (const auto& [picture, others] : met) EXPECT_GE(others.size(), 7u);
+}
+
+// 20 pictures in one home and 10 in the other.
+TEST_F(Plan, AHomeWithFewerPicturesGivesSomeToEveryStep) {
+  const std::unique_ptr<Dataset> dataset = with_homes(2);
+  std::vector<int64_t> pictures = in_home(*dataset, first(kPictures), 0);
+  ASSERT_EQ(pictures.size(), 20u);
+  const std::vector<int64_t> few = in_home(*dataset, first(kPictures), 1);
+  pictures.insert(pictures.end(), few.begin(), few.begin() + 10);
+  const std::vector<int64_t> patches(pictures.size(), 9);
+  EXPECT_EQ(steps_per_epoch(*dataset, pictures, 8), 5);
+  PlanOptions options{7, 8, 2};
+  for (const bool shuffle : {false, true}) {
+    options.shuffle = shuffle;
+    std::vector<size_t> taken;
+    for (const StepPlan& step : plan_epoch(*dataset, pictures, patches, options, 0)) {
+      EXPECT_EQ(step.micro_batches[0].size(), 4u);
+      EXPECT_LE(step.micro_batches[1].size(), 4u);
+      taken.push_back(step.micro_batches[1].size());
+    }
+    EXPECT_EQ(std::accumulate(taken.begin(), taken.end(), size_t{0}), 10u);
+    if (!shuffle) EXPECT_THAT(taken, ElementsAre(2, 2, 2, 2, 2));
+  }
+}
+
+TEST_F(Plan, BalancedSamplingDrawsEachHomesClassesEqually) {
+  const std::unique_ptr<Dataset> dataset = with_homes(2);
+  PlanOptions options{7, 16, 2};
+  options.sampling = Sampling::kBalanced;
+  int rare = 0;
+  for (int64_t epoch = 0; epoch < 50; ++epoch) {
+    for (const StepPlan& step : plan_epoch(*dataset, first(kPictures),
+                                           std::vector<int64_t>(kPictures, 9), options, epoch)) {
+      for (int64_t home = 0; home < 2; ++home) {
+        const auto& drawn = step.micro_batches[home];
+        EXPECT_EQ(in_home(*dataset, drawn, home), drawn);
+        for (const int64_t picture : drawn) rare += picture < kPictures / 10 ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_NEAR(rare, 1000, 5 * 22);  // 2000 draws, standard deviation 22
+}
+
+// Each reader of a node gets pictures of its node's homes, and all together the batches of one.
+TEST_F(Plan, EvaluationStaysWithinTheHomesOfANode) {
+  const std::unique_ptr<Dataset> dataset = with_homes(4);
+  std::vector<std::vector<int64_t>> together;
+  for (int64_t node = 0; node < 2; ++node) {
+    for (int64_t reader = 0; reader < 2; ++reader) {
+      for (auto& batch : plan_evaluation(*dataset, first(37), 2, {node, 2, reader, 2})) {
+        const int64_t home = dataset->pictures()[batch.front()].home;
+        EXPECT_EQ(home / 2, node);
+        EXPECT_EQ(in_home(*dataset, batch, home), batch);
+        together.push_back(batch);
+      }
+    }
+  }
+  EXPECT_EQ(together, plan_evaluation(*dataset, first(37), 2, {}));
+  std::set<int64_t> seen;
+  for (const auto& batch : together) seen.insert(batch.begin(), batch.end());
+  EXPECT_EQ(seen.size(), 37u);
+}
+
 TEST_F(Plan, EvaluationSharesEveryPictureOnce) {
   const std::vector<int64_t> pictures = first(11);
   std::vector<int64_t> all;
   for (int rank = 0; rank < 4; ++rank) {
-    for (const auto& batch : plan_evaluation(pictures, 2, rank, 4)) {
+    for (const auto& batch : plan_evaluation(*dataset_, pictures, 2, {0, 1, rank, 4})) {
       EXPECT_LE(batch.size(), 2u);
       EXPECT_FALSE(batch.empty());
       all.insert(all.end(), batch.begin(), batch.end());
@@ -212,13 +363,14 @@ TEST_F(Plan, EvaluationSharesEveryPictureOnce) {
   }
   EXPECT_EQ(all, pictures);
   // The batches of four ranks are those of one.
-  const auto alone = plan_evaluation(pictures, 2, 0, 1);
+  const auto alone = plan_evaluation(*dataset_, pictures, 2, {0, 1, 0, 1});
   std::vector<std::vector<int64_t>> together;
   for (int rank = 0; rank < 4; ++rank) {
-    for (auto& batch : plan_evaluation(pictures, 2, rank, 4)) together.push_back(batch);
+    for (auto& batch : plan_evaluation(*dataset_, pictures, 2, {0, 1, rank, 4}))
+      together.push_back(batch);
   }
   EXPECT_EQ(together, alone);
-  EXPECT_TRUE(plan_evaluation({5}, 2, 0, 4).empty());
+  EXPECT_TRUE(plan_evaluation(*dataset_, {5}, 2, {0, 1, 0, 4}).empty());
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ TEST(World, KnowsItsRanks) {
   ASSERT_EQ(world->world_size(), expected_size);
   EXPECT_EQ(world->local_size(), expected_size);
   EXPECT_EQ(world->local_rank(), world->rank());
+  EXPECT_EQ(world->num_nodes(), 1);
+  EXPECT_EQ(world->node(), 0);
   EXPECT_FALSE(world->host().empty());
 }
 

@@ -31,8 +31,9 @@ int run(const std::string& what) {
   install_stop_signals();
   const auto world = make_world();
   if (what == "where") {
-    fmt::print("rank {} of {} is {} of {} on {}\n", world->rank(), world->world_size(),
-               world->local_rank(), world->local_size(), world->host());
+    fmt::print("rank {} of {} is {} of {} on {}, node {} of {}\n", world->rank(),
+               world->world_size(), world->local_rank(), world->local_size(), world->host(),
+               world->node(), world->num_nodes());
     return 0;
   }
   if (world->world_size() != 2) return 1;

@@ -78,6 +78,8 @@ TEST(World, OfOne) {
   EXPECT_EQ(world->world_size(), 1);
   EXPECT_EQ(world->local_rank(), 0);
   EXPECT_EQ(world->local_size(), 1);
+  EXPECT_EQ(world->node(), 0);
+  EXPECT_EQ(world->num_nodes(), 1);
   world->barrier();
   EXPECT_EQ(world->broadcast("text", 0), "text");
   EXPECT_EQ(world->all_gather("text"), std::vector<std::string>{"text"});

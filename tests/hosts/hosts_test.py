@@ -1,17 +1,22 @@
-"""Training over two hosts: the same as on one, what goes over the wire, and a host that is lost."""
+"""Training over two hosts: the same as on one, what goes over the wire, a host that is lost, and
+stores that each host copies its share of."""
 
+import contextlib
+import fcntl
+import json
 import os
+import re
 import time
 import unittest
 
-from harness import MPIRUN, PROGRAM, ProgramTest, events, latest_weights
+from harness import MPIRUN, PROGRAM, ProgramTest, events, latest_weights, run
 from hosts import Hosts, need, wait_until
 
 RANKS_PROGRAM = os.environ["DBPS_RANKS_PROGRAM"]
 DEADLINE = 10  # seconds; a step takes far less, also on a busy machine
 
 
-class HostsTest(ProgramTest):
+class OverHosts(ProgramTest):
     @classmethod
     def setUpClass(cls):
         cls.hosts = Hosts()
@@ -41,11 +46,25 @@ class HostsTest(ProgramTest):
             return []
         return [e for e in events(self.work / name) if e["event"] == "step"]
 
+    def bytes_a_step(self, name, *more):
+        """What each host sends a step, without start and end; the longer run is NAME-22."""
+        def sent_in(epochs):
+            before = [self.hosts.bytes_sent(host) for host in ("h1", "h2")]
+            self.train_over_both(f"{name}-{epochs}", "--set", f"training.epochs={epochs}", "--set",
+                                 "validation.every_epochs=100", "--set", "report.maps_per_epoch=0",
+                                 "--set", "distributed.check_every=0", *more)
+            return [self.hosts.bytes_sent(host) - b for host, b in zip(("h1", "h2"), before)]
+        few, many = sent_in(2), sent_in(22)
+        return [(m - f) / (len(self.steps(f"{name}-22")) - len(self.steps(f"{name}-2")))
+                for f, m in zip(few, many)]
+
+
+class HostsTest(OverHosts):
     def test_each_rank_knows_its_place(self):
         said = self.hosts.run("h1", *self.over_both, RANKS_PROGRAM, "where").stdout
         self.assertEqual(sorted(said.splitlines()), [
-            "rank 0 of 4 is 0 of 2 on h1", "rank 1 of 4 is 1 of 2 on h1",
-            "rank 2 of 4 is 0 of 2 on h2", "rank 3 of 4 is 1 of 2 on h2"])
+            "rank 0 of 4 is 0 of 2 on h1, node 0 of 2", "rank 1 of 4 is 1 of 2 on h1, node 0 of 2",
+            "rank 2 of 4 is 0 of 2 on h2, node 1 of 2", "rank 3 of 4 is 1 of 2 on h2, node 1 of 2"])
 
     def test_the_same_as_on_one_host(self):
         self.train_over_both("two")
@@ -60,14 +79,7 @@ class HostsTest(ProgramTest):
               f"micro-batches: losses within {worst:.1e}")
 
     def test_bytes_over_the_wire(self):
-        def sent_in(epochs):
-            before = [self.hosts.bytes_sent(name) for name in ("h1", "h2")]
-            self.train_over_both(f"sent-{epochs}", "--set", f"training.epochs={epochs}", "--set",
-                                 "validation.every_epochs=100", "--set", "report.maps_per_epoch=0",
-                                 "--set", "distributed.check_every=0")
-            return [self.hosts.bytes_sent(name) - b for name, b in zip(("h1", "h2"), before)]
-        few, many = sent_in(2), sent_in(22)
-        a_step = [(m - f) / 60 for f, m in zip(few, many)]  # without start and end
+        a_step = self.bytes_a_step("sent")
         reduced = sum(len(values) for name, values in latest_weights(self.work / "sent-22").items()
                       if not name.startswith("optimizer."))
         print(f"bytes sent a step: {a_step[0]:.0f} by h1, {a_step[1]:.0f} by h2; gradients and "
@@ -112,6 +124,162 @@ class HostsTest(ProgramTest):
         self.assertEqual(self.steps("lost"), self.steps("whole"))
         self.assertEqual(latest_weights(self.work / "lost"), latest_weights(self.work / "whole"))
         print(f"cut at step {stopped_at} of 60; resumed on one host to equal metrics and weights")
+
+
+class StagingTest(OverHosts):
+    """Each host has a /tmp of its own, which the test sees at <hosts>/<host>/tmp."""
+
+    staged = ("--set", "data.placement=staged", "--set", "data.stage_dir=/tmp/scratch")
+
+    def setUp(self):
+        super().setUp()
+        for name in ("h1", "h2"):
+            self.hosts.run(name, "rm", "-rf", "/tmp/scratch")
+
+    def scratch(self, name):
+        return self.hosts.folder / name / "tmp" / "scratch"
+
+    def held_by(self, name):
+        """{shard: bytes} of a host's copies laid over each other, and the bags they list."""
+        shards, bags = {}, []
+        for folder in self.scratch(name).glob("dbps-copy-*"):
+            bags += [line.split(" ", 1)[1] for line in (folder / "copied").read_text().splitlines()]
+            for shard in folder.glob("shard-*.h5"):
+                held = int.from_bytes(shard.read_bytes(), "big")
+                shards[shard.name] = shards.get(shard.name, 0) | held
+        return shards, bags
+
+    def bytes_of(self, name):
+        lines = (self.work / name / "metrics.jsonl").read_text().splitlines()
+        steps = [e["bytes"] for e in map(json.loads, lines) if e["event"] == "step"]
+        return {key: sum(step[key] for step in steps) / len(steps) for key in steps[0]}
+
+    @contextlib.contextmanager
+    def damaged_store(self):
+        """Its pixels, not its tables: who reads the store itself then ends with 65."""
+        kept = {}
+        for shard in json.loads((self.store / "store.json").read_text())["shards"]:
+            path = self.store / shard["name"]
+            kept[path] = path.read_bytes()
+            with path.open("r+b") as file:
+                file.seek(shard["blob_offset"])
+                file.write(bytes(shard["blob_bytes"]))
+        try:
+            yield
+        finally:
+            for path, content in kept.items():
+                path.write_bytes(content)
+
+    def test_each_host_holds_its_share_and_reads_nothing_else(self):
+        self.train_over_both("two", *self.staged)
+        self.assertIn("stage_homes = 2", (self.work / "two" / "config.toml").read_text())
+        homes = ("--set", "data.stage_homes=2")
+        self.assert_done(self.train("one", *homes, ranks=4))
+        local = ("--set", "data.placement=staged", "--set", f"data.stage_dir={self.work}/scratch")
+        self.assert_done(self.train("one-staged", *homes, *local, ranks=4))
+        for name in ("one", "one-staged"):
+            self.assertEqual(events(self.work / "two"), events(self.work / name))
+            self.assertEqual(latest_weights(self.work / "two"), latest_weights(self.work / name))
+
+        (held_1, bags_1), (held_2, bags_2) = self.held_by("h1"), self.held_by("h2")
+        self.assertEqual((len(bags_1), len(bags_2)), (len(set(bags_1)), len(set(bags_2))))
+        self.assertEqual(len(set(bags_1) | set(bags_2)), 36)  # training and validation
+        self.assertFalse(set(bags_1) & set(bags_2))
+        sizes = [0, 0]
+        for shard in json.loads((self.store / "store.json").read_text())["shards"]:
+            whole = int.from_bytes((self.store / shard["name"]).read_bytes(), "big")
+            held = [one.get(shard["name"], 0) for one in (held_1, held_2)]
+            self.assertEqual(held[0] | whole, whole)
+            self.assertEqual(held[1] | whole, whole)
+            self.assertEqual(held[0] & held[1], 0)
+            for i in (0, 1):
+                sizes[i] += sum(byte != 0 for byte in held[i].to_bytes(shard["bytes"], "big"))
+        self.assertLess(abs(sizes[0] - sizes[1]), 0.2 * sum(sizes))
+
+        with self.damaged_store():
+            self.train_over_both("again", *self.staged)
+            a_step = self.bytes_a_step("sent", *self.staged)
+            interleaved = self.hosts.run(
+                "h1", MPIRUN, "--map-by", "node", *self.command("interleaved", *self.staged)[1:],
+                timeout=180)
+        self.assertEqual(interleaved.returncode, 0)
+        self.assertEqual(events(self.work / "two"), events(self.work / "again"))
+        losses = [[e["loss"] for e in self.steps(name)] for name in ("two", "interleaved")]
+        for a, b in zip(*losses, strict=True):
+            self.assertAlmostEqual(a, b, delta=1e-4)
+        said = [line for line in (self.work / "again" / "log.txt").read_text().splitlines()
+                if "staged" in line]
+        self.assertEqual(len([line for line in said if ": 0 B copied" in line]), 2, said)
+        a_run = self.bytes_of("sent-22")
+        self.assertGreater(a_run["read"], 0)
+        self.assertEqual(a_run["read"], a_run["staged"])
+        print(f"h1 holds {len(bags_1)} pictures ({sizes[0]} bytes), h2 {len(bags_2)} ({sizes[1]}); a "
+              f"step reads {a_run['read']:.0f} bytes, all of them from copies; over the wire a step: "
+              f"{a_step[0]:.0f} by h1 and {a_step[1]:.0f} by h2, sums of {a_run['reduced']:.0f}")
+        for sent in a_step:
+            self.assertGreater(sent, a_run["reduced"])
+            self.assertLess(sent, 2.1 * a_run["reduced"])
+
+    def small_scratch(self, name, bytes_of_it):
+        self.hosts.run(name, "mkdir", "-p", "/tmp/scratch")
+        self.hosts.run(name, "mount", "-t", "tmpfs", "-o", f"size={bytes_of_it}", "tmpfs",
+                       "/tmp/scratch")
+        self.addCleanup(self.hosts.run, name, "umount", "/tmp/scratch")
+
+    def test_one_host_too_small(self):
+        self.small_scratch("h2", 16384)
+        refused = self.hosts.run("h1", *self.command("small", *self.staged), check=False,
+                                 timeout=180)
+        self.assertEqual(refused.returncode, 70, refused.stderr)
+        found = re.search(r"h2: data.stage_dir = /tmp/scratch is too small: this node's share of the "
+                          r"store needs ([\d.]+) kB more and ([\d.]+) kB are free", refused.stderr)
+        self.assertIsNotNone(found, refused.stderr)
+        self.assertGreater(float(found[1]), float(found[2]))
+        self.assertLessEqual(float(found[2]), 16.4)
+        self.assertEqual(list(self.scratch("h1").glob("dbps-copy-*/copied")), [])
+        print(found[0])
+
+    def test_a_slide_on_two_hosts_is_refused(self):
+        refused = self.hosts.run(
+            "h1", *self.command("group", *self.staged, "--set", "distributed.patch_group=4"),
+            check=False, timeout=180)
+        self.assertEqual(refused.returncode, 64, refused.stderr)
+        self.assertIn("distributed.patch_group = 4: ranks 0 and 2 share slides but lie on different "
+                      "nodes", refused.stderr)
+        odd = self.hosts.run("h1", *self.command("odd", *self.staged, "--set",
+                                                 "data.stage_homes=1"), check=False, timeout=180)
+        self.assertEqual(odd.returncode, 64, odd.stderr)
+        self.assertIn("data.stage_homes = 1 must be a multiple of the 2 nodes", odd.stderr)
+
+    def test_copies_that_no_run_reads_make_room(self):
+        other = self.work / "other"
+        made = run("make-demo", other, "--seed", 4, "--canvas", 128, "--train", 24, "--validation",
+                   12, "--test", 12, "--digits", 4, 5, "--distractors", 4, 6)
+        self.assert_done(made)
+
+        def train(name, store):
+            return self.hosts.run("h1", *(PROGRAM, "train", self.config, "--set",
+                                          f"experiment.output={self.work}", "--set",
+                                          f"experiment.name={name}", "--set",
+                                          f"data.store={store}", "--set", "training.epochs=1",
+                                          *self.staged), check=False)
+        shares = [shard["blob_bytes"] for shard in
+                  json.loads((self.store / "store.json").read_text())["shards"]]
+        self.small_scratch("h1", int(1.3 * sum(shares)) // 4096 * 4096)
+        first = train("first", self.store)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        (copy,) = self.hosts.run("h1", "sh", "-c", "ls -d /tmp/scratch/dbps-copy-*").stdout.split()
+        inside = f"/proc/{self.hosts.hosts['h1']}/root{copy}"
+        with open(f"{inside}/in-use") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # as another run does
+            refused = train("second", other / "store")
+            self.assertEqual(refused.returncode, 70, refused.stderr)
+            self.assertIn("h1: data.stage_dir = /tmp/scratch is too small", refused.stderr)
+            self.assertTrue(os.path.exists(f"{inside}/copied"))
+        second = train("second", other / "store")
+        self.assertEqual(second.returncode, 0, second.stderr)
+        self.assertIn(f"removed {copy}, which no run read", second.stderr)
+        self.assertFalse(os.path.exists(inside))
 
 
 if __name__ == "__main__":

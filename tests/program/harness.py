@@ -124,7 +124,7 @@ def events(run_folder, keep_resume=False):
     kept = []
     for line in lines:
         event = json.loads(line)
-        for key in ("seconds", "read_wait", "phases", "device_bytes_peak"):
+        for key in ("seconds", "read_wait", "phases", "device_bytes_peak", "bytes"):
             event.pop(key, None)
         if event["event"] != "resume" or keep_resume:
             kept.append(event)

@@ -22,6 +22,7 @@
 #include "training/precision.h"
 #include "training/preprocessing.h"
 #include "training/resolve.h"
+#include "training/staging.h"
 #include "training/step.h"
 
 namespace dbps::training {
@@ -176,8 +177,7 @@ class TrialRun {
     const std::vector<int64_t>& pictures = dataset_.of_split(data::Split::kTrain);
     const data::StepPlan plan =
         data::plan_epoch(dataset_, pictures, kSizes, options, epoch)[s % per_epoch];
-    const auto [first, last] = TrainingStep::hosted(
-        kMicroBatches, distributed::patch_group_of(*world, config_.distributed));
+    const auto [first, last] = reader_place(config_, *world).own(kMicroBatches);
     const std::vector<std::vector<int64_t>> mine(plan.micro_batches.begin() + first,
                                                  plan.micro_batches.begin() + last);
     const data::LoaderOptions loading = loader_options(config_, true, epoch, false);

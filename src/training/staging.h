@@ -1,0 +1,42 @@
+// data.placement = "staged": each node copies the bags of its homes to a disk of its own and reads
+// them there.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "config/config.h"
+#include "data/dataset.h"
+#include "data/homes.h"
+#include "distributed/watchdog.h"
+#include "distributed/world.h"
+#include "store/local_copy.h"
+
+namespace dbps::training {
+
+// Which part of what lies in homes this rank's patch group reads.
+data::ReaderPlace reader_place(const config::Config& config, const distributed::World& world);
+
+// Bags of store number `store` of the dataset.
+struct StagedCopy {
+  int64_t store = 0;
+  store::LocalCopy copy;
+};
+
+// Whether the ranks lie so that each finds its micro-batches on its own node; nothing to say of
+// "shared". Throws ConfigError. Collective.
+void check_placement(const config::Config& config, distributed::World& world);
+
+// Whether each node has room for its share, copying nothing. Throws RuntimeFault. Collective.
+void check_stage_room(const config::Config& config, const data::Dataset& dataset,
+                      distributed::World& world);
+
+// Copies what training and validation read, and has the dataset read it there; the other pictures
+// are read from the store itself. One rank a node copies, all others wait. Returns what keeps the
+// copies from eviction. With "shared" does nothing. Throws RuntimeFault when a node has no room,
+// before any has copied; DataError when the store is damaged; Stopped after a signal: the next one
+// goes on. Collective.
+std::vector<StagedCopy> stage(const config::Config& config, data::Dataset& dataset,
+                              distributed::World& world, distributed::Watchdog& watchdog);
+
+}  // namespace dbps::training
