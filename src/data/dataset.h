@@ -51,6 +51,7 @@ class Dataset {
   const std::vector<int64_t>& of_split(Split split) const;
   const std::vector<TaskColumn>& tasks() const { return tasks_; }  // classes filled in
   const store::Reader& store(int64_t index) const { return *stores_[index]; }
+  int64_t num_stores() const { return static_cast<int64_t>(stores_.size()); }
   store::Kind kind() const { return stores_.front()->settings().kind; }  // all stores agree
   WholeBag whole_bag(int64_t picture) const;
   int64_t feature_width() const;    // F, of kind = features; 0 of others

@@ -97,10 +97,8 @@ std::string maps_note(bool heat) {
            "left.";
   }
   return "Overlays: the attention that each tile is paid, in times the mean of its slide; what has "
-         "no "
-         "colour was not looked at. Tops: the tiles that are paid most, framed in orange where "
-         "they "
-         "were salient. Best and worst: the slides of lowest and highest loss.";
+         "no colour was not looked at. Tops: the tiles that are paid most, framed in orange where "
+         "they were salient. Best and worst: the slides of lowest and highest loss.";
 }
 
 std::string maps(const Run& run) {
@@ -125,10 +123,10 @@ std::string maps(const Run& run) {
   if (out.empty()) return "";
   const bool evaluated = !split_of(run.maps.front()).empty();  // its pictures come first
   const std::string epoch =
-      run.maps_epoch >= 0 ? fmt::format(" {}fter epoch {}.",
-                                        evaluated ? "Those without a split's name: a" : "A",
-                                        run.maps_epoch)
-                          : "";
+      run.maps_epoch >= 0
+          ? fmt::format(" {}fter epoch {}.", evaluated ? "Those without a split's name: a" : "A",
+                        run.maps_epoch)
+          : "";
   const std::string more =
       run.maps.size() > kMaps ? fmt::format(" The first {} of {} pictures.", kMaps, run.maps.size())
                               : "";

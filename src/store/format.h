@@ -9,7 +9,7 @@ namespace dbps::store {
 
 inline constexpr int kFormatVersion = 1;
 
-// Scanners differ by some hundredths: microns a pixel that are closer than this share are one scale.
+// Scanners differ by some hundredths: microns a pixel closer than this share are one scale.
 inline constexpr double kSameScale = 0.05;
 
 enum class Kind { kImages, kTiles, kFeatures };
