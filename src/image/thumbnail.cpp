@@ -23,6 +23,11 @@ std::pair<int, int64_t> choose_level(const SlideInfo& info, double largest_cell)
 
 }  // namespace
 
+int64_t thumbnail_cost(const SlideInfo& info, double largest_cell) {
+  const auto level = static_cast<size_t>(choose_level(info, largest_cell).first);
+  return info.levels[level].width * info.levels[level].height;
+}
+
 Thumbnail make_thumbnail(Slide& slide, double largest_cell) {
   const auto [level, side] = choose_level(slide.info(), largest_cell);
   const SlideLevel& size = slide.info().levels[static_cast<size_t>(level)];

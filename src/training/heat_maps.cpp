@@ -23,7 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kQuality = 90;
-constexpr int64_t kSmallest = 512;  // side of the white picture of features
+constexpr int64_t kMostPixels = int64_t{1} << 28;  // of a file that are read for a thumbnail
+constexpr int64_t kSmallest = 512;                 // side of the white picture of features
 
 void take_scores(const Prediction& prediction, report::HeatMap& map) {
   DBPS_CHECK(prediction.attention.size() == map.tiles.size(), "attention of every patch");
@@ -37,13 +38,20 @@ void take_scores(const Prediction& prediction, report::HeatMap& map) {
   report::rank_tiles(map);
 }
 
-// Null where it is gone, or is another one.
+double largest_cell(const store::Bag& bag) {
+  return static_cast<double>(std::max(bag.width, bag.height)) /
+         static_cast<double>(data::kLongestPicture);
+}
+
+// Null where it is gone, is another one, or has no level that is small enough to be read in
+// seconds.
 std::unique_ptr<image::Slide> find_file(const data::WholeBag& slide) {
   const store::Bag& bag = slide.first_part();
   try {
     auto file = image::open_slide(slide.store().source(slide.place(0).bag).path);
     const image::SlideLevel& size = file->info().levels.front();
-    if (size.width == bag.width && size.height == bag.height) return file;
+    const bool is_it = size.width == bag.width && size.height == bag.height;
+    if (is_it && image::thumbnail_cost(file->info(), largest_cell(bag)) <= kMostPixels) return file;
   } catch (const DataError&) {
   }
   return nullptr;
@@ -62,9 +70,8 @@ image::Image thumbnail_of(const data::WholeBag& slide, int threads) {
     return white;
   }
   if (const std::unique_ptr<image::Slide> file = find_file(slide)) {
-    const double longest = static_cast<double>(std::max(bag.width, bag.height));
     try {
-      return image::make_thumbnail(*file, longest / data::kLongestPicture).image;
+      return image::make_thumbnail(*file, largest_cell(bag)).image;
     } catch (const DataError& error) {
       log::warning("{}: drawn from the store's tiles, since {}", bag.id, error.what());
     }

@@ -22,20 +22,22 @@ struct Attended {
 };
 
 // Of a slide, or of a bag of features that knows its tiles' places. Borrows its store. The
-// thumbnail is that of the slide's file where it lies where it lay at ingest; else the store's own
-// tiles, laid out; of features white. Throws DataError for features without places.
+// thumbnail is that of the slide's file where it lies where it lay at ingest, and has a level that
+// is small enough; else the store's own tiles, laid out; of features white. Throws DataError for
+// features without places.
 Attended attended_slide(const data::WholeBag& slide, const Prediction& prediction, int threads);
 // Of a picture that was cut into the patches of `bag`. Borrows both.
 Attended attended_picture(const image::Image& picture, const data::HostBag& bag,
                           const Prediction& prediction);
 
-// Write into `folder`, which is made, files that begin with `name`. Throw DataError for tiles that
-// cannot be read, RuntimeFault where a file cannot be written.
-//
 struct PictureStyle {
   std::string format = "png";  // or "jpg"
   int64_t longest = 2048;      // pixels of an overlay
 };
+
+// Write into `folder`, which is made, files that begin with `name`. Throw DataError for tiles that
+// cannot be read, RuntimeFault where a file cannot be written.
+//
 // NAME-overlay.FORMAT and NAME-top.FORMAT, for people.
 void write_heat_pictures(const std::filesystem::path& folder, const std::string& name,
                          const Attended& attended, const PictureStyle& style);
