@@ -14,6 +14,8 @@
 #include "training/evaluation.h"
 #include "training/resolve.h"
 #include "training/run_folder.h"
+#include "training/run_maps.h"
+#include "training/slide_scale.h"
 #include "training/trained_model.h"
 
 namespace dbps::launcher {
@@ -80,6 +82,9 @@ void run_eval(const Options& options, Context& context) {
   trained.config->data.placement = data::StorePlacement::kShared;
   const data::Dataset dataset(trained.config->data, training::task_columns(*trained.config));
   training::match_store(*trained.config, dataset);
+  for (int64_t i = 0; trained.slides && i < dataset.num_stores(); ++i) {
+    training::check_scale(*trained.slides, trained.weights.string(), dataset.store(i));
+  }
   const std::vector<int64_t>& pictures = dataset.of_split(split_of(options.split));
   if (pictures.empty()) {
     throw ConfigError(
@@ -89,10 +94,19 @@ void run_eval(const Options& options, Context& context) {
   }
   distributed::Watchdog watchdog(trained.config->distributed.deadline_seconds, world,
                                  &context.phase);
+  const bool draws = training::is_run(options.run) && dataset.kind() == store::Kind::kTiles;
+  const std::filesystem::path maps = training::RunFolder{options.run}.maps() / options.split;
+  std::error_code ignored;  // what is there already is drawn anew
+  if (draws && world.rank() == 0) std::filesystem::remove_all(maps, ignored);
   const std::optional<training::Evaluation> evaluation =
       training::evaluate(*trained.config, dataset, pictures, *trained.model, *trained.pass, world,
                          watchdog, options.split);
   if (!evaluation) throw Stopped("the evaluation was stopped by a signal");
+  if (draws) {
+    watchdog.phase("maps");
+    training::draw_run_maps(maps, *trained.config, dataset, *evaluation, world.rank(),
+                            [&] { watchdog.progress(); });
+  }
   if (world.rank() != 0) return;
 
   std::filesystem::path csv = options.output;

@@ -63,7 +63,9 @@ void run_export(const Options& options, Context& context) {
   check_folder_of(options.file);
   const training::TrainedModel trained = training::load_trained_model(source, *context.world);
   std::map<std::string, std::string> metadata = trained.metadata;
-  if (!options.weights.empty()) metadata = training::model_card(*trained.config, 0, 0);
+  if (!options.weights.empty()) {
+    metadata = training::model_card(*trained.config, trained.slides, 0, 0);
+  }
   // What other readers of encoder weights look for.
   if (names == model::Names::kTorchvision) metadata = {{"format", "pt"}};
   model::write_weights(options.file, model::exported(trained.model->tensors(), names), metadata);

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -11,10 +10,10 @@
 #include "base/csv.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/parallel.h"
 #include "base/text.h"
+#include "data/slide_picture.h"
 #include "image/codec.h"
-#include "image/resize.h"
-#include "image/tile.h"
 #include "ingest/labels.h"
 #include "launcher/verbs/verbs.h"
 #include "store/reader.h"
@@ -261,36 +260,6 @@ void print_bag(const json& bag) {
   }
 }
 
-// The tiles where they lie in their slide, made small; white where none was kept.
-image::Image lay_out_tiles(const store::Reader& reader, int64_t index) {
-  constexpr double kLongest = 2048;
-  const store::Bag& bag = reader.bag(index);
-  const store::Source& source = reader.source(index);
-  const int64_t tile_size = reader.settings().tile_size;
-  const double zoom =
-      std::min(1 / bag.downsample, kLongest / static_cast<double>(std::max(bag.width, bag.height)));
-  const auto scaled = [&](double length) {
-    return std::max<int64_t>(1, static_cast<int64_t>(std::llround(length * zoom)));
-  };
-  image::Image picture(scaled(static_cast<double>(bag.width)),
-                       scaled(static_cast<double>(bag.height)), 3);
-  std::fill(picture.pixels.begin(), picture.pixels.end(), uint8_t{255});
-  const int64_t side = scaled(static_cast<double>(tile_size) * bag.downsample);
-  image::Image tile(tile_size, tile_size, 3);
-  for (int64_t t = 0; t < bag.tile_count; ++t) {
-    image::decode_tile(reader.read(index, t), fmt::format("{}, tile {}", bag.id, t),
-                       {source.jpeg_tables, source.photometric}, tile);
-    const image::Image small = image::resize(tile, side, side);
-    const int64_t left = std::llround(reader.tile(index, t).x * zoom);
-    const int64_t top = std::llround(reader.tile(index, t).y * zoom);
-    const int64_t columns = std::min(side, picture.width - left);
-    for (int64_t y = 0; y < std::min(side, picture.height - top) && columns > 0; ++y) {
-      std::copy_n(small.row(y), 3 * columns, picture.row(top + y) + 3 * left);
-    }
-  }
-  return picture;
-}
-
 void write_picture(const store::Reader& reader, int64_t index, const fs::path& file) {
   const std::string extension = file.extension().string();
   if (extension != ".png" && extension != ".jpg" && extension != ".jpeg") {
@@ -299,7 +268,7 @@ void write_picture(const store::Reader& reader, int64_t index, const fs::path& f
   }
   if (holds_vectors(reader)) throw ConfigError("--picture: vectors have no picture");
   const image::Image picture = holds_tiles(reader)
-                                   ? lay_out_tiles(reader, index)
+                                   ? data::lay_out_tiles({reader, index}, available_cores())
                                    : image::decode(reader.read(index), reader.bag(index).id);
   write_file_atomic(file,
                     extension == ".png" ? image::encode_png(picture) : image::encode_jpeg(picture));

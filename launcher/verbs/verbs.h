@@ -8,6 +8,7 @@ namespace dbps::launcher {
 void add_train(CLI::App& app, Context& context);
 void add_eval(CLI::App& app, Context& context);
 void add_predict(CLI::App& app, Context& context);
+void add_explain(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_extract(CLI::App& app, Context& context);
 void add_checkpoints(CLI::App& app, Context& context);

@@ -111,25 +111,39 @@ void pwrite_exactly(int fd, const void* data, size_t size, uint64_t offset, cons
 }
 
 void write_file_atomic(const fs::path& path, std::string_view content) {
-  const fs::path temporary = path.string() + fmt::format(".tmp-{}", ::getpid());
-  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (!file) throw RuntimeFault(errno_message(fmt::format("cannot write {}", temporary.string())));
-  try {
-    write_exactly(file.get(), content.data(), content.size(), temporary);
-    if (::fsync(file.get()) != 0) {
-      throw RuntimeFault(errno_message(fmt::format("cannot sync {}", temporary.string())));
-    }
-    file.close();
-    rename_into_place(temporary, path);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
+  write_file_atomic(path, [content](const Append& append) { append(content); });
 }
 
 void write_file_atomic(const fs::path& path, std::span<const uint8_t> content) {
   write_file_atomic(
       path, std::string_view(reinterpret_cast<const char*>(content.data()), content.size()));
+}
+
+void write_file_atomic(const fs::path& path, const std::function<void(const Append&)>& make) {
+  make_file_atomic(path, [&make](const fs::path& temporary) {
+    const FileDescriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (!file)
+      throw RuntimeFault(errno_message(fmt::format("cannot write {}", temporary.string())));
+    make([&](std::string_view piece) {
+      write_exactly(file.get(), piece.data(), piece.size(), temporary);
+    });
+  });
+}
+
+void make_file_atomic(const fs::path& path, const std::function<void(const fs::path&)>& make) {
+  const fs::path temporary = path.string() + fmt::format(".tmp-{}", ::getpid());
+  try {
+    make(temporary);
+    const FileDescriptor file(::open(temporary.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file || ::fsync(file.get()) != 0) {
+      throw RuntimeFault(errno_message(fmt::format("cannot sync {}", temporary.string())));
+    }
+    rename_into_place(temporary, path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
 }
 
 void rename_into_place(const fs::path& temporary, const fs::path& path) {

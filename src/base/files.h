@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +48,13 @@ void pwrite_exactly(int fd, const void* data, size_t size, uint64_t offset,
 // Temporary name beside it, fsync, rename, fsync of the folder. Throws RuntimeFault.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> content);
+// The same for a file that is not in memory as a whole: make() appends it piece by piece.
+using Append = std::function<void(std::string_view piece)>;
+void write_file_atomic(const std::filesystem::path& path,
+                       const std::function<void(const Append& append)>& make);
+// The same for a library that writes to a name: make() gets the temporary one.
+void make_file_atomic(const std::filesystem::path& path,
+                      const std::function<void(const std::filesystem::path& temporary)>& make);
 
 // Gives a file that is written and synced its name, in place of what has it, so that it stays after
 // a crash. Throws RuntimeFault.

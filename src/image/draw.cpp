@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "image/rows.h"
 
 namespace dbps::image {
@@ -31,6 +32,18 @@ void draw_frame(Image& image, int64_t x, int64_t y, int64_t width, int64_t heigh
   tint(image, x, y + height - t, width, t, colour, 1.0);
   tint(image, x, y + t, t, height - 2 * t, colour, 1.0);
   tint(image, x + width - t, y + t, t, height - 2 * t, colour, 1.0);
+}
+
+void paste(const Image& picture, int64_t x, int64_t y, Image& to) {
+  DBPS_CHECK(picture.channels == to.channels, "pictures of one kind");
+  const int64_t left = std::max<int64_t>(x, 0);
+  const int64_t right = std::min(x + picture.width, to.width);
+  const int64_t bottom = std::min(y + picture.height, to.height);
+  if (left >= right) return;
+  for (int64_t line = std::max<int64_t>(y, 0); line < bottom; ++line) {
+    std::copy_n(picture.row(line - y) + (left - x) * to.channels, (right - left) * to.channels,
+                to.row(line) + left * to.channels);
+  }
 }
 
 }  // namespace dbps::image

@@ -18,4 +18,7 @@ void draw_frame(Image& image, int64_t x, int64_t y, int64_t width, int64_t heigh
 void tint(Image& image, int64_t x, int64_t y, int64_t width, int64_t height, Colour colour,
           double alpha);
 
+// Copies `picture` to (x, y) of `to`, which has its channels; parts outside are left out.
+void paste(const Image& picture, int64_t x, int64_t y, Image& to);
+
 }  // namespace dbps::image

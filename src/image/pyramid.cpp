@@ -61,9 +61,13 @@ struct PyramidWriter::State {
     set(TIFFTAG_BITSPERSAMPLE, 8);
     set(TIFFTAG_SAMPLESPERPIXEL, 3);
     set(TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
-    set(TIFFTAG_COMPRESSION, COMPRESSION_JPEG);
-    set(TIFFTAG_JPEGQUALITY, options.quality);
-    if (options.rgb) {
+    if (options.quality == 0) {
+      set(TIFFTAG_COMPRESSION, COMPRESSION_ADOBE_DEFLATE);
+    } else {
+      set(TIFFTAG_COMPRESSION, COMPRESSION_JPEG);
+      set(TIFFTAG_JPEGQUALITY, options.quality);
+    }
+    if (options.rgb || options.quality == 0) {
       set(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
     } else {
       set(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_YCBCR);

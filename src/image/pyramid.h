@@ -1,4 +1,4 @@
-// Writing a pyramidal TIFF of JPEG tiles, as slide scanners do, from bands of its level 0.
+// Writing a pyramidal TIFF of tiles, as slide scanners do, from bands of its level 0.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct PyramidOptions {
   int64_t tile = 256;  // side of a tile, a multiple of 16
   int shrink = 4;      // each level is so many times smaller than the one before ...
   int levels = 3;      // ... level 0 counted; none smaller than a pixel
-  int quality = 85;    // of the JPEG tiles, 1 .. 100
+  int quality = 85;    // of the JPEG tiles, 1 .. 100; 0: RGB without loss (Deflate)
   bool rgb = false;    // tiles of RGB, as some scanners write; else YCbCr, its colours halved
   double mpp = 0;      // microns a pixel of level 0, into the resolution tags; 0: none
 };

@@ -68,4 +68,18 @@ store::Settings settings_of(const IngestOptions& options) {
   return settings;
 }
 
+IngestOptions options_of(const store::Settings& settings) {
+  IngestOptions options;
+  options.kind = store::Kind::kTiles;
+  options.codec = settings.codec;
+  if (settings.quality > 0) options.quality = settings.quality;
+  options.tile_size = settings.tile_size;
+  options.mpp = settings.mpp;
+  if (settings.mpp == 0) options.level = settings.tiles.level;
+  options.tissue = settings.tiles;
+  options.tissue.level = 0;
+  options.tissue.given = 0;
+  return options;
+}
+
 }  // namespace dbps::ingest

@@ -25,10 +25,15 @@ struct IngestOptions {
   double slide_mpp = 0;        // of slides that do not say
   store::TileSettings tissue;  // but for the level
   std::string coordinates;     // folder of CLAM's or TRIDENT's files, in place of tissue; "": none
+  bool draw = true;            // pictures of the tissue found and the tiles kept, into the store
 };
 
 // What a store of pictures or tiles of these options is made with. Throws ConfigError for options
 // that cannot go together.
 store::Settings settings_of(const IngestOptions& options);
+
+// The other way: what makes a store of tiles with these settings. Where files of coordinates chose
+// the tiles of that store, these are chosen by tissue, at its scale.
+IngestOptions options_of(const store::Settings& settings);
 
 }  // namespace dbps::ingest

@@ -96,6 +96,7 @@ class SlideMaker final : public BagMaker {
       : store_(store),
         coordinates_(options.coordinates),
         slide_mpp_(options.slide_mpp),
+        draws_(options.draw),
         settings_(settings_of(options)) {
     // Few slides: threads share each of them.
     const auto count = std::max<int64_t>(1, static_cast<int64_t>(sources.pictures.size()));
@@ -171,9 +172,10 @@ class SlideMaker final : public BagMaker {
     const double mpp = info.mpp > 0 ? info.mpp : slide_mpp_;
     if (mpp > 0 || level_was_asked_for_ || !coordinates_.empty()) return mpp;
     throw DataError(fmt::format(
-        "{}: it does not say how many microns a pixel measures: give a column mpp in the CSV, "
-        "--slide-mpp for all such slides, or --level 0 to take pixels whatever they measure",
-        name));
+        "{}: it does not say how many microns a pixel measures: give a column mpp in the CSV{} "
+        "--slide-mpp for all such slides{}",
+        name, settings_.mpp > 0 ? " or" : ",",
+        settings_.mpp > 0 ? "" : ", or --level 0 to take pixels whatever they measure"));
   }
 
   // Thumbnails of all slides together are bounded.
@@ -195,7 +197,7 @@ class SlideMaker final : public BagMaker {
     const double side = tile_side(choice.scale);
     const double cell = cell_for(info, side);
     const PixelBudget::Share share = share_of(info, cell);
-    const Thumbnail thumbnail = make_thumbnail(slide, cell);
+    const image::Thumbnail thumbnail = image::make_thumbnail(slide, cell);
     const TissueMask mask =
         find_tissue(thumbnail, settings_.tiles, std::pow(side / thumbnail.cell, 2));
     choice.grid = keep_tiles(info, choice.scale, settings_, mask);
@@ -217,7 +219,7 @@ class SlideMaker final : public BagMaker {
     choice.grid = grid_of_coordinates(coordinates, info, choice.scale, settings_, file.string());
     const double cell = cell_for(info, tile_side(choice.scale));
     const PixelBudget::Share share = share_of(info, cell);
-    draw_grid(source.id, make_thumbnail(slide, cell), choice);
+    draw_grid(source.id, image::make_thumbnail(slide, cell), choice);
     return choice;
   }
 
@@ -227,8 +229,8 @@ class SlideMaker final : public BagMaker {
           fmt::format("{}: smaller than one tile of {} x {} pixels", name, grid.side, grid.side));
     }
     if (grid.kept.empty()) {
-      throw DataError(
-          fmt::format("{}: no tissue found; look at {}", name, picture_of(id, "mask").string()));
+      throw DataError(fmt::format("{}: no tissue found{}", name,
+                                  draws_ ? "; look at " + picture_of(id, "mask").string() : ""));
     }
   }
 
@@ -274,6 +276,7 @@ class SlideMaker final : public BagMaker {
 
   // For people's eyes: what was taken for tissue, and which tiles were kept.
   void draw_mask(const std::string& id, const TissueMask& mask) const {
+    if (!draws_) return;
     image::Image tissue(mask.width, mask.height, 1);
     for (size_t i = 0; i < mask.is_tissue.size(); ++i) tissue.pixels[i] = 255 * mask.is_tissue[i];
     write_picture(picture_of(id, "mask"), tissue);
@@ -284,7 +287,9 @@ class SlideMaker final : public BagMaker {
     write_file_atomic(file, image::encode_png(picture));
   }
 
-  void draw_grid(const std::string& id, const Thumbnail& thumbnail, const Choice& choice) const {
+  void draw_grid(const std::string& id, const image::Thumbnail& thumbnail,
+                 const Choice& choice) const {
+    if (!draws_) return;
     image::Image picture = thumbnail.image;
     const double longest = static_cast<double>(std::max(picture.width, picture.height));
     const double zoom = std::min(1.0, static_cast<double>(kLongestGrid) / longest);
@@ -307,6 +312,7 @@ class SlideMaker final : public BagMaker {
   const fs::path store_;
   const fs::path coordinates_;  // the folder of them; empty: tiles are chosen by tissue
   const double slide_mpp_;
+  const bool draws_;
   const store::Settings settings_;
   PixelBudget cells_{kMostCells};
   int threads_ = 1;

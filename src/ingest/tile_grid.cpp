@@ -10,9 +10,6 @@
 namespace dbps::ingest {
 namespace {
 
-// Scanners differ by some hundredths: closer than that pixels are taken as they are.
-constexpr double kSameScale = 0.05;
-
 // Sums of a mask over rectangles.
 class Counter {
  public:
@@ -78,7 +75,7 @@ TileScale choose_scale(const image::SlideInfo& slide, double slide_mpp,
     scale.mpp = slide_mpp * scale.level_downsample;
     return scale;
   }
-  scale = scale_to(slide, slide_mpp, settings.mpp, kSameScale);
+  scale = scale_to(slide, slide_mpp, settings.mpp, store::kSameScale);
   if (scale.level < 0) {
     throw DataError(
         fmt::format("{}: its pixels of {:.4g} microns are coarser than the {:.4g} "

@@ -5,8 +5,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "image/resize.h"
-
 namespace dbps::ingest {
 namespace {
 
@@ -16,18 +14,6 @@ using Plane = std::vector<uint8_t>;
 constexpr int kLeastThreshold = 12;
 
 constexpr double kCellsATile = 8;  // a side, at least
-
-constexpr int64_t kBandPixels = 4 << 20;
-
-// The level whose pixels are the largest that fit into a cell, and how many a side do.
-std::pair<int, int64_t> choose_level(const image::SlideInfo& info, double largest_cell) {
-  int level = 0;
-  for (size_t i = 1; i < info.levels.size(); ++i) {
-    if (info.levels[i].downsample <= largest_cell) level = static_cast<int>(i);
-  }
-  const double fit = largest_cell / info.levels[static_cast<size_t>(level)].downsample;
-  return {level, std::max<int64_t>(1, static_cast<int64_t>(std::floor(fit)))};
-}
 
 Plane saturation(const image::Image& rgb) {
   Plane plane(static_cast<size_t>(rgb.width * rgb.height));
@@ -102,23 +88,6 @@ double cell_for(const image::SlideInfo& info, double tile_side) {
   return std::max(tile_side / kCellsATile, std::sqrt(pixels / kMostCells));
 }
 
-Thumbnail make_thumbnail(image::Slide& slide, double largest_cell) {
-  const auto [level, side] = choose_level(slide.info(), largest_cell);
-  const image::SlideLevel& size = slide.info().levels[static_cast<size_t>(level)];
-  Thumbnail thumbnail;
-  thumbnail.cell = size.downsample * static_cast<double>(side);
-  thumbnail.image =
-      image::Image((size.width + side - 1) / side, (size.height + side - 1) / side, 3);
-  const int64_t rows_at_once = std::max<int64_t>(1, kBandPixels / (size.width * side));
-  for (int64_t first = 0; first < thumbnail.image.height; first += rows_at_once) {
-    const int64_t rows = std::min(rows_at_once, thumbnail.image.height - first);
-    image::Image band(size.width, std::min(rows * side, size.height - first * side), 3);
-    slide.read(level, 0, first * side, band);
-    image::shrink_into(band, side, thumbnail.image, first);
-  }
-  return thumbnail;
-}
-
 int otsu_threshold(const std::vector<int64_t>& histogram) {
   double count = 0, sum = 0;
   for (size_t v = 0; v < histogram.size(); ++v) {
@@ -142,7 +111,7 @@ int otsu_threshold(const std::vector<int64_t>& histogram) {
   return threshold;
 }
 
-TissueMask find_tissue(const Thumbnail& thumbnail, const store::TileSettings& settings,
+TissueMask find_tissue(const image::Thumbnail& thumbnail, const store::TileSettings& settings,
                        double tile_cells) {
   TissueMask mask;
   mask.width = thumbnail.image.width;

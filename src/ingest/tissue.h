@@ -4,17 +4,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "image/image.h"
 #include "image/slide.h"
+#include "image/thumbnail.h"
 #include "store/format.h"
 
 namespace dbps::ingest {
-
-// A slide made small: RGB, each pixel the mean of a square of `cell` level-0 pixels.
-struct Thumbnail {
-  image::Image image;
-  double cell = 1;
-};
 
 // Of thumbnails that are worked on at one time; a larger slide has larger cells. Finding tissue
 // takes 15 bytes a cell.
@@ -22,10 +16,6 @@ inline constexpr double kMostCells = 48e6;
 
 // Level-0 pixels a cell may measure, so that a tile of `tile_side` of them has eight a side.
 double cell_for(const image::SlideInfo& info, double tile_side);
-
-// Cells are as large as `largest_cell` level-0 pixels allow: whole pixels of a level. Read in
-// bands, so that memory is that of the thumbnail and some rows.
-Thumbnail make_thumbnail(image::Slide& slide, double largest_cell);
 
 struct TissueMask {
   int64_t width = 0;  // cells, as the thumbnail
@@ -38,7 +28,7 @@ struct TissueMask {
 };
 
 // `tile_cells`: cells that a tile covers, the unit of settings.specks and settings.holes.
-TissueMask find_tissue(const Thumbnail& thumbnail, const store::TileSettings& settings,
+TissueMask find_tissue(const image::Thumbnail& thumbnail, const store::TileSettings& settings,
                        double tile_cells);
 
 // Otsu's threshold of a histogram: values up to it against those above, the least of equals.

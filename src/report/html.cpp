@@ -83,8 +83,27 @@ std::string remarks(const Run& run) {
   return out + "</ul>\n";
 }
 
+// "test: " of what `eval` has drawn.
+std::string split_of(const fs::path& map) {
+  const std::string folder = map.parent_path().filename().string();
+  const bool is_split = folder == "train" || folder == "validation" || folder == "test";
+  return is_split ? folder + ": " : "";
+}
+
+// What the pictures show, by the names that training/heat_maps.h gives them.
+std::string maps_note(bool heat) {
+  if (!heat) {
+    return "Orange frames: salient patches; blue: sub-salient ones; dimmed: what was scanned and "
+           "left.";
+  }
+  return "Overlays: the attention that each tile is paid, in times the mean of its slide; what has "
+         "no colour was not looked at. Tops: the tiles that are paid most, framed in orange where "
+         "they were salient. Best and worst: the slides of lowest and highest loss.";
+}
+
 std::string maps(const Run& run) {
   std::string out;
+  bool heat = false;
   for (size_t i = 0; i < std::min(kMaps, run.maps.size()); ++i) {
     std::vector<uint8_t> bytes;
     try {
@@ -93,22 +112,26 @@ std::string maps(const Run& run) {
       continue;  // gone since the folder was listed
     }
     const bool png = bytes.size() > 1 && bytes[0] == 0x89 && bytes[1] == 'P';
-    const std::string caption = escape(run.maps[i].stem().string());
+    const std::string stem = run.maps[i].stem().string();
+    heat = heat || stem.ends_with("-overlay");
+    const std::string caption = escape(split_of(run.maps[i]) + stem);
     out += fmt::format(
         "<figure><img alt=\"Selected patches of {0}\" src=\"data:image/{1};base64,{2}\">"
         "<figcaption>{0}</figcaption></figure>\n",
         caption, png ? "png" : "jpeg", base64(bytes));
   }
   if (out.empty()) return "";
+  const bool evaluated = !split_of(run.maps.front()).empty();  // its pictures come first
   const std::string epoch =
-      run.maps_epoch >= 0 ? fmt::format(" After epoch {}.", run.maps_epoch) : "";
+      run.maps_epoch >= 0
+          ? fmt::format(" {}fter epoch {}.", evaluated ? "Those without a split's name: a" : "A",
+                        run.maps_epoch)
+          : "";
   const std::string more =
       run.maps.size() > kMaps ? fmt::format(" The first {} of {} pictures.", kMaps, run.maps.size())
                               : "";
-  return fmt::format(
-      "<div class=\"maps\">\n{}</div><p class=\"note\">Orange frames: salient patches; blue: "
-      "sub-salient ones; dimmed: what was scanned and left.{}{}</p>\n",
-      out, epoch, more);
+  return fmt::format("<div class=\"maps{}\">\n{}</div><p class=\"note\">{}{}{}</p>\n",
+                     heat ? " wide" : "", out, maps_note(heat), epoch, more);
 }
 
 std::string provenance(const Run& run) {

@@ -73,6 +73,7 @@ td small { display: block; color: var(--soft); font-size: 12px; }
 .bar { display: block; height: 10px; min-width: 1px; border-radius: 3px; background: var(--accent); }
 .bars td.track { width: 60%; min-width: 90px; }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: 18px; }
+.maps.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); }
 .maps figure { margin: 0; min-width: 0; }
 .maps img { display: block; width: 100%; height: auto; border-radius: 8px; border: 1px solid var(--rule); }
 .maps figcaption { margin-top: 5px; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }

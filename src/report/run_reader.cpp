@@ -200,7 +200,7 @@ void find_maps(const fs::path& folder, Run& run) {
   std::sort(found.begin(), found.end());
   run.maps_epoch = latest;
   for (const auto& [epoch, path] : found) {
-    if (epoch == latest) run.maps.push_back(path);
+    if (epoch == latest || epoch < 0) run.maps.push_back(path);
   }
 }
 

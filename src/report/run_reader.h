@@ -55,7 +55,7 @@ struct Run {
   std::vector<StepEvent> steps;
   std::vector<EvaluationEvent> evaluations;
   std::vector<Predictions> predictions;
-  std::vector<std::filesystem::path> maps;  // of the latest epoch, by name
+  std::vector<std::filesystem::path> maps;  // of `eval`, then of the latest epoch, by name
   int64_t maps_epoch = -1;                  // -1: their folder tells none
   int64_t resumes = 0;
   bool ended = false;

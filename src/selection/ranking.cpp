@@ -149,6 +149,16 @@ std::vector<Ranked> rank(const ScannedBag& bag, const std::vector<int64_t>& set,
   return ranked;
 }
 
+std::vector<double> whole_bag_scores(const ScannedBag& bag) {
+  const std::vector<int64_t> order = in_grid_order(bag);
+  const std::vector<double> largest = largest_logits(bag, bag.heads, order);
+  const std::vector<double> in_order =
+      head_mean_softmax(bag, order, largest, sum_exponentials(bag, order, largest));
+  std::vector<double> scores(order.size());
+  for (size_t i = 0; i < order.size(); ++i) scores[order[i]] = in_order[i];
+  return scores;
+}
+
 std::vector<int64_t> in_grid_order(const ScannedBag& bag) {
   std::vector<int64_t> positions(bag.place.size());
   std::iota(positions.begin(), positions.end(), 0);

@@ -51,6 +51,9 @@ std::vector<Ranked> rank(const ScannedBag& bag, const std::vector<int64_t>& set)
 std::vector<Ranked> rank(const ScannedBag& bag, const std::vector<int64_t>& set,
                          const std::vector<double>& largest, const std::vector<ExactSum>& sums);
 
+// Of each position the score in one softmax over the whole bag.
+std::vector<double> whole_bag_scores(const ScannedBag& bag);
+
 // All positions of a bag in the order of the grid.
 std::vector<int64_t> in_grid_order(const ScannedBag& bag);
 

@@ -159,7 +159,17 @@ Selected selected(const Walk& walk, const std::vector<Ranked>& ranked) {
   return result;
 }
 
-Selection close(std::vector<Walk>& walks, const KeptEmbeddings& kept) {
+// Scores by position, as the bag's rows stand.
+std::vector<float> by_row(const Walk& walk, const std::vector<double>& scores, int64_t first_row) {
+  std::vector<float> attention(scores.size());
+  for (size_t i = 0; i < scores.size(); ++i) {
+    attention[walk.rows[i] - first_row] = static_cast<float>(scores[i]);
+  }
+  return attention;
+}
+
+Selection close(std::vector<Walk>& walks, const KeptEmbeddings& kept, const Bags& bags,
+                const Request& request) {
   Selection selection;
   selection.sub_salient_embeddings.offsets = {0};
   std::vector<int64_t> sub_salient_rows;
@@ -171,6 +181,9 @@ Selection close(std::vector<Walk>& walks, const KeptEmbeddings& kept) {
     selection.sub_salient_embeddings.offsets.push_back(
         static_cast<int64_t>(sub_salient_rows.size()));
     selection.patches_scanned += walk.seen;
+    if (!request.attention) continue;
+    const int64_t first_row = bags.offsets[selection.attention.size()];
+    selection.attention.push_back(by_row(walk, whole_bag_scores(walk.bag), first_row));
   }
   if (!sub_salient_rows.empty()) {
     selection.sub_salient_embeddings.values = kept.take(sub_salient_rows);
@@ -203,8 +216,29 @@ at::Tensor take_from_all(const KeptEmbeddings& kept, const std::vector<int64_t>&
   return distributed::sum(group, values);
 }
 
+// What each rank knows of its parts, brought together.
+std::vector<std::vector<float>> attention_of_all(const std::vector<Walk>& walks,
+                                                 const std::vector<RankedParts>& ranked,
+                                                 const Bags& bags,
+                                                 distributed::Collectives& group) {
+  at::Tensor own = at::zeros({bags.offsets.back()}, at::kFloat);
+  float* values = own.data_ptr<float>();
+  for (size_t b = 0; b < walks.size(); ++b) {
+    for (size_t i = 0; i < walks[b].rows.size(); ++i) {
+      values[walks[b].rows[i]] = static_cast<float>(ranked[b].own_scores[i]);
+    }
+  }
+  const at::Tensor all = distributed::sum(group, own).contiguous();
+  const float* from = all.const_data_ptr<float>();
+  std::vector<std::vector<float>> attention;
+  for (size_t b = 0; b < walks.size(); ++b) {
+    attention.emplace_back(from + bags.offsets[b], from + bags.offsets[b + 1]);
+  }
+  return attention;
+}
+
 Selection close_together(const std::vector<Walk>& walks, const KeptEmbeddings& kept,
-                         const Shape& shape, const Request& request) {
+                         const Shape& shape, const Bags& bags, const Request& request) {
   Selection selection;
   selection.sub_salient_embeddings.offsets = {0};
   std::vector<PartOfBag> parts;
@@ -213,8 +247,9 @@ Selection close_together(const std::vector<Walk>& walks, const KeptEmbeddings& k
     selection.patches_scanned += walk.seen;
   }
   std::vector<int64_t> sub_salient_rows;
-  for (const std::vector<RankedRow>& best :
-       rank_parts(parts, request.salient + request.sub_salient, shape.heads, *request.group)) {
+  const std::vector<RankedParts> ranked =
+      rank_parts(parts, request.salient + request.sub_salient, shape.heads, *request.group);
+  for (const auto& [best, own_scores] : ranked) {
     Selected salient;
     Selected sub_salient;
     for (size_t i = 0; i < best.size(); ++i) {
@@ -232,6 +267,9 @@ Selection close_together(const std::vector<Walk>& walks, const KeptEmbeddings& k
   if (!sub_salient_rows.empty()) {
     selection.sub_salient_embeddings.values =
         take_from_all(kept, sub_salient_rows, shape, *request.group);
+  }
+  if (request.attention) {
+    selection.attention = attention_of_all(walks, ranked, bags, *request.group);
   }
   return selection;
 }
@@ -282,10 +320,10 @@ Selection scan(const Bags& bags, const Scorer& scorer, const Request& request, R
       interrupted = std::current_exception();
     }
   }
-  if (request.group == nullptr) return close(walks, kept);
+  if (request.group == nullptr) return close(walks, kept, bags, request);
   if (steps.empty() && bags.offsets.back() > 0) score({0});
   meet(request, interrupted);
-  Selection selection = close_together(walks, kept, shape, request);
+  Selection selection = close_together(walks, kept, shape, bags, request);
   if (request.waits) request.waits(false);
   return selection;
 }

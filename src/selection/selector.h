@@ -51,6 +51,7 @@ struct Request {
   // one rank would. Null: this rank scans all. Needs Ranking::kGlobal.
   distributed::Collectives* group = nullptr;
   std::function<void(bool)> waits;  // true before this rank waits for its group, then false
+  bool attention = false;           // also tell that of patches which are not selected
 };
 
 // Thrown on the ranks of a group when `between_steps` of another one threw.
@@ -67,6 +68,10 @@ struct Selection {
   model::Ragged sub_salient_embeddings;  // rows as in sub_salient, on the scan's device, detached;
                                          // values undefined when no bag has any
   int64_t patches_scanned = 0;
+  // Where Request::attention asks for it and the method scans; of each bag, of every patch by its
+  // place among the bag's rows: the head-mean attention of one softmax over the whole bag. With the
+  // ranking "global", and without noise, these are the scores.
+  std::vector<std::vector<float>> attention;
 };
 
 // A method. Stateless between calls. The scan leaves the trained encoder and its statistics alone.

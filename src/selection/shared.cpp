@@ -58,13 +58,13 @@ std::vector<Denominators> denominators(const std::vector<PartOfBag>& parts,
 
 }  // namespace
 
-std::vector<std::vector<RankedRow>> rank_parts(const std::vector<PartOfBag>& parts,
-                                               int64_t capacity, int64_t heads,
-                                               distributed::Collectives& group) {
+std::vector<RankedParts> rank_parts(const std::vector<PartOfBag>& parts, int64_t capacity,
+                                    int64_t heads, distributed::Collectives& group) {
   const auto bags = static_cast<int64_t>(parts.size());
   std::vector<std::vector<int64_t>> order;
   for (const PartOfBag& part : parts) order.push_back(in_grid_order(*part.bag));
   const std::vector<Denominators> of_bags = denominators(parts, order, heads, group);
+  std::vector<RankedParts> result(parts.size());
   at::Tensor own = at::full({bags, capacity, kNumbers}, kNoRow, at::kDouble);
   for (int64_t b = 0; b < bags; ++b) {
     const PartOfBag& part = parts[b];
@@ -76,11 +76,12 @@ std::vector<std::vector<RankedRow>> rank_parts(const std::vector<PartOfBag>& par
       out[kScore] = ranked[i].score;
       out[kKey] = ranked[i].key;
     }
+    result[b].own_scores.resize(ranked.size());
+    for (const Ranked& entry : ranked) result[b].own_scores[entry.position] = entry.score;
   }
   const at::Tensor all = distributed::gather(group, own).contiguous();
-  std::vector<std::vector<RankedRow>> result(parts.size());
   for (int64_t b = 0; b < bags; ++b) {
-    std::vector<RankedRow>& best = result[b];
+    std::vector<RankedRow>& best = result[b].best;
     for (int64_t member = 0; member < group.size(); ++member) {
       const double* from = all[member][b].const_data_ptr<double>();
       for (int64_t i = 0; i < capacity && from[kRow] != kNoRow; ++i, from += kNumbers) {

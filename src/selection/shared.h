@@ -23,12 +23,17 @@ struct RankedRow {
   double key = 0.0;  // as of Ranked
 };
 
-// Of each bag the best `capacity` patches, best first, of equals the lower row, by one softmax over
-// all its patches on all ranks. Three exchanges, of numbers a head and a candidate, none a patch:
-// the largest logits, the sums of exponentials, and each rank's own best. Rows of a bag must stand
-// in the order of the grid. Collective over `group`.
-std::vector<std::vector<RankedRow>> rank_parts(const std::vector<PartOfBag>& parts,
-                                               int64_t capacity, int64_t heads,
-                                               distributed::Collectives& group);
+// Of one bag.
+struct RankedParts {
+  std::vector<RankedRow> best;     // of all parts, best first, of equals the lower row
+  std::vector<double> own_scores;  // of each position of this rank's part
+};
+
+// Of each bag the best `capacity` patches by one softmax over all its patches on all ranks. Three
+// exchanges, of numbers a head and a candidate, none a patch: the largest logits, the sums of
+// exponentials, and each rank's own best. Rows of a bag must stand in the order of the grid.
+// Collective over `group`.
+std::vector<RankedParts> rank_parts(const std::vector<PartOfBag>& parts, int64_t capacity,
+                                    int64_t heads, distributed::Collectives& group);
 
 }  // namespace dbps::selection

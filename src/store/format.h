@@ -9,6 +9,9 @@ namespace dbps::store {
 
 inline constexpr int kFormatVersion = 1;
 
+// Scanners differ by some hundredths: microns a pixel closer than this share are one scale.
+inline constexpr double kSameScale = 0.05;
+
 enum class Kind { kImages, kTiles, kFeatures };
 enum class Codec { kKeep, kJpeg, kPng };  // kKeep: the source's own bytes, passed through
 

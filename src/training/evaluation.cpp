@@ -18,6 +18,7 @@
 #include "data/plan.h"
 #include "training/device_memory.h"
 #include "training/preprocessing.h"
+#include "training/run_maps.h"
 #include "training/staging.h"
 #include "training/stopping.h"
 #include "training/stopwatch.h"
@@ -170,7 +171,31 @@ std::string truth(const model::TaskOptions& task, const data::Label& label) {
   return fmt::format("{}", fmt::join(present, ";"));
 }
 
+// What did not travel: of this rank's own.
+void take_attention(std::vector<Prediction>& mine, std::vector<Prediction>& all) {
+  for (Prediction& prediction : mine) {
+    const auto found =
+        std::lower_bound(all.begin(), all.end(), prediction.picture,
+                         [](const Prediction& p, int64_t picture) { return p.picture < picture; });
+    found->attention = std::move(prediction.attention);
+  }
+}
+
 }  // namespace
+
+double loss_of(const config::Config& config, const data::Picture& picture,
+               const Prediction& prediction) {
+  double loss = 0;
+  double weights = 0;
+  for (size_t i = 0; i < config.tasks.size(); ++i) {
+    const model::TaskOptions& task = config.tasks[i];
+    if (picture.labels[i].empty()) continue;
+    loss += task.weight * picture_loss(task, prediction.probabilities[i], picture.labels[i],
+                                       config.training.loss_epsilon);
+    weights += task.weight;
+  }
+  return weights > 0 ? loss / weights : 0;
+}
 
 std::optional<Evaluation> evaluate(const config::Config& config, const data::Dataset& dataset,
                                    const std::vector<int64_t>& pictures, model::Model& model,
@@ -183,7 +208,7 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   const std::vector<std::vector<int64_t>> batches =
       data::plan_evaluation(dataset, pictures, batch_size, reader_place(config, world));
   data::Loader loader(dataset, loader_options(config, /*training=*/false, 0, false), batches);
-  Predictor predictor(config, model, pass);
+  Predictor predictor(config, model, pass, draws_attention(config, dataset));
   const auto count = static_cast<int64_t>(pictures.size());
   Progress progress(label, world.rank() == 0);
   const at::Device device = model.tensors().front().tensor.device();
@@ -224,6 +249,7 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   std::sort(all.begin(), all.end(),
             [](const Prediction& a, const Prediction& b) { return a.picture < b.picture; });
   DBPS_CHECK(all.size() == pictures.size(), "an evaluation lost or repeated a picture");
+  take_attention(mine, all);
   Evaluation evaluation = summarise(config, dataset, std::move(all));
   evaluation.cost = cost;
   return evaluation;

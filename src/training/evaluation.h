@@ -40,8 +40,14 @@ struct Evaluation {
   InferenceCost cost;
 };
 
+// The loss of one picture, the mean over the tasks it is labelled for, by their weights.
+double loss_of(const config::Config& config, const data::Picture& picture,
+               const Prediction& prediction);
+
 // Collective. nullopt on every rank when one of them was asked to stop. Patch groups share the
-// pictures; each picture is predicted by one, and metrics come from all of them together.
+// pictures; each picture is predicted by one, and metrics come from all of them together. Where the
+// run draws maps of slides (run_maps.h), predictions hold their attention on the rank that made
+// them.
 std::optional<Evaluation> evaluate(const config::Config& config, const data::Dataset& dataset,
                                    const std::vector<int64_t>& pictures, model::Model& model,
                                    Pass& pass, distributed::World& world,

@@ -1,10 +1,9 @@
 #include "training/map_pictures.h"
 
-#include <algorithm>
-
 #include "base/files.h"
 #include "image/codec.h"
 #include "report/maps.h"
+#include "training/heat_maps.h"
 
 namespace dbps::training {
 namespace {
@@ -32,10 +31,8 @@ void write_map(const std::filesystem::path& folder, const config::Config& config
   const image::Image map = report::draw_map(picture, picture.width, picture.height,
                                             map_patches(prediction.salient, prediction),
                                             map_patches(prediction.sub_salient, prediction));
-  std::string name = id;
-  std::replace(name.begin(), name.end(), '/', '_');
   make_folders(folder);
-  write_file_atomic(folder / (name + ".jpg"),
+  write_file_atomic(folder / (file_name_of(id) + ".jpg"),
                     std::span<const uint8_t>(image::encode_jpeg(map, kMapQuality)));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "model/model_weights.h"
+#include "training/slide_scale.h"
 
 namespace dbps::training {
 namespace {
@@ -19,12 +20,16 @@ std::vector<model::NamedTensor> named(
 
 }  // namespace
 
-std::map<std::string, std::string> model_card(const config::Config& config, int64_t step,
-                                              int64_t epoch) {
-  return {{"format", kFormat},
-          {"config", config::to_toml(config, /*comments=*/false)},
-          {"step", std::to_string(step)},
-          {"epoch", std::to_string(epoch)}};
+std::map<std::string, std::string> model_card(const config::Config& config,
+                                              const std::optional<store::Settings>& slides,
+                                              int64_t step, int64_t epoch) {
+  std::map<std::string, std::string> card = {
+      {"format", kFormat},
+      {"config", config::to_toml(config, /*comments=*/false)},
+      {"step", std::to_string(step)},
+      {"epoch", std::to_string(epoch)}};
+  write_slides(slides, card);
+  return card;
 }
 
 config::Config config_of_card(const std::map<std::string, std::string>& metadata,
@@ -46,9 +51,12 @@ void copy_by_name(const std::vector<std::pair<std::string, at::Tensor>>& into,
   model::load_into(named(into), {named(from), {}}, path);
 }
 
-void load_initial_weights(model::Model& model, const std::filesystem::path& path,
-                          bool reset_heads) {
-  model::load_model(model.tensors(), model::read_model_weights(path), path, reset_heads);
+std::optional<store::Settings> load_initial_weights(model::Model& model,
+                                                    const std::filesystem::path& path,
+                                                    bool reset_heads) {
+  const model::WeightsFile file = model::read_model_weights(path);
+  model::load_model(model.tensors(), file, path, reset_heads);
+  return read_slides(file.metadata, path);
 }
 
 }  // namespace dbps::training

@@ -20,8 +20,8 @@ std::vector<SelectedPatch> describe(const selection::Selected& selected, const d
 
 }  // namespace
 
-Predictor::Predictor(const config::Config& config, model::Model& model, Pass& pass)
-    : config_(config), model_(model), pass_(pass) {}
+Predictor::Predictor(const config::Config& config, model::Model& model, Pass& pass, bool attention)
+    : config_(config), model_(model), pass_(pass), attention_(attention) {}
 
 std::vector<Prediction> Predictor::predict(const data::HostBatch& batch,
                                            const std::function<void()>& between_steps,
@@ -32,7 +32,8 @@ std::vector<Prediction> Predictor::predict(const data::HostBatch& batch,
   const data::DevicePatches patches = device_patches(batch, config_, model_, like);
   selection::Request request = evaluation_request(config_, between_steps);
   request.waits = waits;
-  const selection::Selection selection = pass_.select(batch, patches, request);
+  request.attention = attention_;
+  selection::Selection selection = pass_.select(batch, patches, request);
   const model::Ragged tokens = pass_.tokens(batch, patches, selection, model::Forward{});
 
   std::vector<Prediction> predictions(batch.bags.size());
@@ -43,6 +44,7 @@ std::vector<Prediction> Predictor::predict(const data::HostBatch& batch,
     predictions[b].sub_salient = describe(selection.sub_salient[b], bag, batch.offsets[b]);
     predictions[b].patch_width = bag.patch_width_source;
     predictions[b].patch_height = bag.patch_height_source;
+    if (!selection.attention.empty()) predictions[b].attention = std::move(selection.attention[b]);
   }
   for (size_t task = 0; task < model_.options().tasks.size(); ++task) {
     const auto index = static_cast<int64_t>(task);

@@ -28,12 +28,16 @@ struct Prediction {
   std::vector<SelectedPatch> sub_salient;
   double patch_width = 0;  // pixels of the source
   double patch_height = 0;
+  // Where it was asked for: the attention of every patch, by its place among the bag's rows
+  // (selection::Selection::attention). Stays on the rank that predicted.
+  std::vector<float> attention;
 };
 
 // Borrows model, pass and config.
 class Predictor {
  public:
-  Predictor(const config::Config& config, model::Model& model, Pass& pass);
+  // `attention`: fill in Prediction::attention, where the selection scans.
+  Predictor(const config::Config& config, model::Model& model, Pass& pass, bool attention = false);
 
   // One prediction a bag, in order. `between_steps` is called between scan steps; it may throw.
   // `waits` as of selection::Request. Collective over the pass's group.
@@ -45,6 +49,7 @@ class Predictor {
   const config::Config& config_;
   model::Model& model_;
   Pass& pass_;
+  bool attention_;
 };
 
 // "multiclass" | "multilabel" | "binary".

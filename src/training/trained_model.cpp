@@ -14,6 +14,7 @@
 #include "training/precision.h"
 #include "training/resolve.h"
 #include "training/run_folder.h"
+#include "training/slide_scale.h"
 
 namespace dbps::training {
 namespace {
@@ -93,6 +94,7 @@ TrainedModel load_trained_model(const ModelSource& source, distributed::World& w
       device, tensor_type(trained.config->training.precision), trained.config->experiment.seed);
   model::load_model(trained.model->tensors(), file, weights);
   trained.metadata = file.metadata;
+  trained.slides = read_slides(file.metadata, weights);
   trained.group = distributed::make_group_collectives(world, trained.config->distributed, device);
   trained.pass =
       std::make_unique<Pass>(*trained.model, trained.config->selection,

@@ -5,12 +5,14 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "config/config.h"
 #include "distributed/collectives.h"
 #include "distributed/world.h"
 #include "model/model.h"
+#include "store/format.h"
 #include "training/pass.h"
 
 namespace dbps::training {
@@ -24,6 +26,7 @@ struct TrainedModel {
   std::unique_ptr<Pass> pass;
   std::filesystem::path weights;                // the file they came from
   std::map<std::string, std::string> metadata;  // of that file
+  std::optional<store::Settings> slides;        // how those were cut that it was trained on
 };
 
 struct ModelSource {

@@ -14,10 +14,11 @@
 #include "data/loader.h"
 #include "distributed/consistency.h"
 #include "training/evaluation.h"
-#include "training/map_pictures.h"
 #include "training/model_card.h"
 #include "training/precision.h"
 #include "training/preprocessing.h"
+#include "training/run_maps.h"
+#include "training/slide_scale.h"
 #include "training/staging.h"
 #include "training/stopping.h"
 #include "training/stopwatch.h"
@@ -79,10 +80,15 @@ Trainer::Trainer(const Session& session)
              session.device, tensor_type(session.config.training.precision),
              session.config.experiment.seed),
       schedule_(make_schedule(session.config, session.dataset)),
+      slides_(slides_of(session.dataset)),
       kept_patches_(kept_patches(session.config, session.dataset)) {
   const config::Config& config = session.config;
   if (!config.training.initial_weights.empty()) {
-    load_initial_weights(model_, config.training.initial_weights, config.training.reset_heads);
+    const std::string& file = config.training.initial_weights;
+    const auto seen = load_initial_weights(model_, file, config.training.reset_heads);
+    for (int64_t i = 0; seen && i < session.dataset.num_stores(); ++i) {
+      check_scale(*seen, file, session.dataset.store(i));
+    }
   }
   optimizer_ = optimization::make_optimizer(config.optimizer, parameter_groups(model_, config));
   step_ =
@@ -346,7 +352,8 @@ void Trainer::save(bool best) {
   snapshot.step = state_.step;
   snapshot.model = model_tensors();
   snapshot.optimizer = optimizer_->state();
-  snapshot.model_metadata = model_card(session_.config, state_.step, state_.evaluated_epochs);
+  snapshot.model_metadata =
+      model_card(session_.config, slides_, state_.step, state_.evaluated_epochs);
   snapshot.state = to_json(state_);
   checkpoints_->save(snapshot, best);
 }
@@ -363,23 +370,11 @@ void Trainer::stop() {
 }
 
 void Trainer::draw_maps(const Evaluation& evaluation, int64_t epoch) const {
-  const config::Config& config = session_.config;
-  if (session_.world.rank() != 0 || config.report.maps_per_epoch == 0) return;
-  if (session_.dataset.kind() != store::Kind::kImages || session_.folder.vanished()) return;
+  if (session_.folder.vanished()) return;
   session_.watchdog.phase("maps");
-  const auto count = std::min<size_t>(evaluation.predictions.size(),
-                                      static_cast<size_t>(config.report.maps_per_epoch));
-  const std::filesystem::path folder =
-      session_.folder.maps() / fmt::format("epoch-{:04}", epoch + 1);
-  for (size_t i = 0; i < count; ++i) {
-    const size_t chosen = i * evaluation.predictions.size() / count;
-    try {
-      write_map(folder, config, session_.dataset, evaluation.predictions[chosen]);
-    } catch (const Error& error) {
-      log::warning("a map could not be drawn: {}", error.what());
-    }
-    session_.watchdog.progress();
-  }
+  draw_run_maps(session_.folder.maps() / fmt::format("epoch-{:04}", epoch + 1), session_.config,
+                session_.dataset, evaluation, session_.world.rank(),
+                [this] { session_.watchdog.progress(); });
 }
 
 }  // namespace dbps::training

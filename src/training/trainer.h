@@ -87,7 +87,8 @@ class Trainer {
   std::unique_ptr<checkpoint::Manager> checkpoints_;  // rank 0
   std::unique_ptr<Recorder> recorder_;
   Schedule schedule_;
-  std::vector<int64_t> kept_patches_;  // of each training picture
+  std::optional<store::Settings> slides_;  // of tiles and features
+  std::vector<int64_t> kept_patches_;      // of each training picture
   double last_save_seconds_ = 0;
   double epoch_seconds_ = 0;  // of the steps that this process has done of the epoch
   double epoch_read_wait_ = 0;

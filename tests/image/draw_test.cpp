@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "image/lettering.h"
+
 namespace dbps::image {
 namespace {
 
@@ -57,6 +59,47 @@ TEST(Draw, TintBlends) {
   EXPECT_EQ(image.pixels[0], 7);
   tint(image, 0, 0, 2, 1, {255, 255, 255}, 0.0);
   EXPECT_EQ(image.pixels, (std::vector<uint8_t>{7, 8, 9, 150, 100, 50}));
+}
+
+TEST(Draw, PasteLeavesOutWhatDoesNotFit) {
+  Image small(3, 2, 1);
+  std::fill(small.pixels.begin(), small.pixels.end(), 9);
+  Image image(5, 4, 1);
+  paste(small, 1, 1, image);
+  EXPECT_EQ(drawing(image),
+            ".....\n"
+            ".###.\n"
+            ".###.\n"
+            ".....\n");
+  paste(small, -2, 3, image);
+  paste(small, 4, -1, image);
+  paste(small, 9, 0, image);
+  EXPECT_EQ(drawing(image),
+            "....#\n"
+            ".###.\n"
+            ".###.\n"
+            "#....\n");
+}
+
+TEST(Lettering, WritesWordsAndSaysWhereTheyEnd) {
+  Image image(15, 9, 3);
+  EXPECT_EQ(write_text(image, 1, 0, 1, {255, 255, 255}, "L1"), 13);
+  EXPECT_EQ(text_width("L1", 1), 12);
+  EXPECT_EQ(drawing(image),
+            ".#.......#.....\n"
+            ".#......##.....\n"
+            ".#.......#.....\n"
+            ".#.......#.....\n"
+            ".#.......#.....\n"
+            ".#.......#.....\n"
+            ".#####..###....\n"
+            "...............\n"
+            "...............\n");
+  Image unknown(8, 9, 3), question(8, 9, 3);
+  write_text(unknown, 0, 0, 1, {255, 255, 255}, "\xc3");
+  write_text(question, 0, 0, 1, {255, 255, 255}, "?");
+  EXPECT_EQ(unknown.pixels, question.pixels);
+  write_text(question, -3, -4, 2, {9, 9, 9}, "beyond the edges");
 }
 
 }  // namespace

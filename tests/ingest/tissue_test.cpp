@@ -14,9 +14,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 // '#': tissue, '.': glass; each character is a block of 5 x 5 cells, so that smoothing leaves it.
-Thumbnail drawn(const std::vector<std::string>& lines) {
+image::Thumbnail drawn(const std::vector<std::string>& lines) {
   constexpr int64_t kBlock = 5;
-  Thumbnail thumbnail;
+  image::Thumbnail thumbnail;
   thumbnail.cell = 10;
   thumbnail.image = image::Image(kBlock * static_cast<int64_t>(lines[0].size()),
                                  kBlock * static_cast<int64_t>(lines.size()), 3);
@@ -87,7 +87,7 @@ TEST(Tissue, CornersHoldTogetherAndHolesAtTheEdgeStay) {
 
 // Faint noise has an Otsu's threshold too.
 TEST(Tissue, GlassAloneHoldsNone) {
-  Thumbnail thumbnail = drawn({"....", "...."});
+  image::Thumbnail thumbnail = drawn({"....", "...."});
   for (size_t i = 0; i < thumbnail.image.pixels.size(); ++i) {
     thumbnail.image.pixels[i] = static_cast<uint8_t>(232 + i * 7 % 9);
   }

@@ -75,6 +75,38 @@ TEST(Scan, WithoutSubSalientPatchesNoEmbeddingsComeBack) {
   }
 }
 
+TEST(Scan, TellsTheAttentionOfEveryPatch) {
+  std::mt19937 random(8);
+  const Table table({30, 2, 9}, 4, random);
+  int64_t compared = 0;
+  for (const Ranking ranking : kRankings) {
+    Request request = make_request(3, 4, 5);
+    EXPECT_TRUE(
+        make("dbps", ranking)->select(table.bags, table.scorer(), request).attention.empty());
+    request.attention = true;
+    const Selection selection =
+        make("dbps", ranking, Shuffle::kImage)->select(table.bags, table.scorer(), request);
+    ASSERT_EQ(selection.attention.size(), 3u);
+    for (size_t b = 0; b < 3; ++b) {
+      const int64_t first = table.bags.offsets[b];
+      const int64_t n = table.bags.offsets[b + 1] - first;
+      const at::Tensor expected =
+          table.rows_PD.narrow(0, first, n).narrow(1, 1, 4).softmax(0).mean(1);
+      ASSERT_EQ(static_cast<int64_t>(selection.attention[b].size()), n);
+      for (int64_t i = 0; i < n; ++i) {
+        EXPECT_NEAR(selection.attention[b][i], expected[i].item<double>(), 1e-7) << b << ", " << i;
+        ++compared;
+      }
+      if (ranking != Ranking::kGlobal) continue;
+      const Selected& salient = selection.salient[b];
+      for (size_t i = 0; i < salient.rows.size(); ++i) {
+        EXPECT_EQ(salient.scores[i], selection.attention[b][salient.rows[i] - first]);
+      }
+    }
+  }
+  EXPECT_EQ(compared, 3 * 41);
+}
+
 TEST(Scan, StopsWhenToldBetweenSteps) {
   std::mt19937 random(3);
   const Table table({20, 20}, 2, random);

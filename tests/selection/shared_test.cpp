@@ -45,6 +45,8 @@ void expect_equal(const Selection& a, const Selection& b) {
   }
   EXPECT_EQ(a.sub_salient_embeddings.offsets, b.sub_salient_embeddings.offsets);
   EXPECT_TRUE(at::equal(a.sub_salient_embeddings.values, b.sub_salient_embeddings.values));
+  ASSERT_EQ(a.attention.size(), kSizes.size());
+  EXPECT_EQ(a.attention, b.attention);
 }
 
 TEST(SharedScan, SelectsAsOneRankDoesTiesIncluded) {
@@ -57,6 +59,7 @@ TEST(SharedScan, SelectsAsOneRankDoesTiesIncluded) {
           const uint64_t seed = 10 + static_cast<uint64_t>(compared);
           Request request = make_request(m, s, l);
           request.exploration = exploration;
+          request.attention = true;
           std::mt19937 random(static_cast<uint32_t>(seed));
           const Table table(kSizes, 4, random);
           const auto selector = make("dbps", Ranking::kGlobal, shuffle);

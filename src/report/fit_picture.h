@@ -1,0 +1,15 @@
+// A picture of any size, as a page or a screen takes it.
+#pragma once
+
+#include <cstdint>
+
+#include "image/image.h"
+
+namespace dbps::report {
+
+image::Image as_rgb(const image::Image& picture);  // from grey too
+
+// As RGB, the longer side brought to 512 .. max_side pixels.
+image::Image fit_picture(const image::Image& picture, int64_t max_side);
+
+}  // namespace dbps::report

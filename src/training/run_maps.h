@@ -1,0 +1,25 @@
+// The pictures in a run's folder of what was selected: of some pictures, or of the slides that were
+// told best and worst.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+#include "config/config.h"
+#include "data/dataset.h"
+#include "training/evaluation.h"
+
+namespace dbps::training {
+
+// Whether an evaluation must keep the attention of every patch for these.
+bool draws_attention(const config::Config& config, const data::Dataset& dataset);
+
+// Draws report.maps_per_epoch of the evaluation's pictures at even distances, on rank 0; or of its
+// slides those of lowest and highest loss, as 1-best-ID, 1-worst-ID, 2-best-ID, ..., each on the
+// rank that predicted it. Features are not drawn. Tells `between` after each. Not collective; what
+// cannot be drawn is warned about.
+void draw_run_maps(const std::filesystem::path& folder, const config::Config& config,
+                   const data::Dataset& dataset, const Evaluation& evaluation, int rank,
+                   const std::function<void()>& between);
+
+}  // namespace dbps::training
