@@ -40,7 +40,8 @@ files (--idx), or from the 8 x 8 digits of the demo.
 
 --slides makes slides instead: pyramidal TIFFs of 10240 x 10240 pixels in DIR/slides, some with small
 lesions, DIR/labels.csv that says which, DIR/lesions.csv that says where, and DIR/store of their
-tissue's tiles. Half of each split has lesions, in at most 2 % of a slide's tiles.
+tissue's tiles, 64 pixels at 2 microns a pixel each. Half of each split has lesions, in at most 2 %
+of a slide's tiles. configs/demo_slides.toml trains on it.
 
 --scale makes no pictures, but a store of tiles with as many slides and tiles as CAMELYON16 has, in
 which all slides share few tiles: to measure what such a set asks of this machine (`dbps bench plan`).
@@ -174,7 +175,11 @@ void run(Arguments& arguments, const Context& context) {
   ingest::IngestOptions ingest_options;
   ingest_options.jobs = jobs;
   if (arguments.is_megapixel) ingest_options.channels = 1;
-  if (arguments.is_slides) ingest_options.kind = store::Kind::kTiles;
+  if (arguments.is_slides) {
+    ingest_options.kind = store::Kind::kTiles;
+    ingest_options.mpp = ingest::kDemoStoreMpp;
+    ingest_options.tile_size = ingest::kDemoStoreTile;
+  }
   const fs::path source = arguments.is_megapixel ? pictures / "labels.csv" : pictures;
   ingest::SourceList sources = ingest::find_sources(source, ingest_options.kind);
   if (arguments.is_slides) {
@@ -232,11 +237,11 @@ void add_make_demo(CLI::App& app, Context& context) {
                  "Side of a picture, pixels: a multiple of --patch [256], or with "
                  "--megapixel-mnist [1500], or a slide's [10240]");
   app.add_option("--train", arguments->train,
-                 "Pictures to train on [1000; megapixel: 5000; slides: 40; scale: 270]");
+                 "Pictures to train on [1000; megapixel: 5000; slides: 60; scale: 270]");
   app.add_option("--validation", arguments->validation,
-                 "Pictures to validate on [400; megapixel: 1000; slides: 10; scale: 0]");
+                 "Pictures to validate on [400; megapixel: 1000; slides: 16; scale: 0]");
   app.add_option("--test", arguments->test,
-                 "Pictures to test on [400; megapixel: 1000; slides: 20; scale: 129]");
+                 "Pictures to test on [400; megapixel: 1000; slides: 24; scale: 129]");
   const std::vector<CLI::Option*> demo_only = add_demo_options(app, *arguments);
   CLI::Option* megapixel =
       app.add_flag("--megapixel-mnist", arguments->is_megapixel, "Megapixel MNIST's four tasks");

@@ -170,50 +170,61 @@ class Layout {
   std::array<std::array<int, 2>, kNumTissues> origin_{};
 };
 
-// The file's tiles that a box touches.
-void add_touched(const Lesion& box, std::set<std::pair<int64_t, int64_t>>& tiles) {
-  constexpr int64_t kTile = kDemoSlideTile;
-  for (int64_t j = box.y / kTile; j * kTile < box.y + box.height; ++j) {
-    for (int64_t i = box.x / kTile; i * kTile < box.x + box.width; ++i) tiles.emplace(i, j);
-  }
+// The pixels [first, last) of a row in a lesion; none outside of it.
+std::pair<int64_t, int64_t> span(const Lesion& lesion, int64_t y) {
+  const double half_x = static_cast<double>(lesion.width) / 2;
+  const double half_y = static_cast<double>(lesion.height) / 2;
+  const double v = (static_cast<double>(y - lesion.y) + 0.5 - half_y) / half_y;
+  if (std::abs(v) >= 1) return {0, 0};
+  const double reach = half_x * std::sqrt(1 - v * v);
+  const double centre = static_cast<double>(lesion.x) + half_x;
+  return {static_cast<int64_t>(std::ceil(centre - reach)),
+          static_cast<int64_t>(std::ceil(centre + reach))};
 }
 
-// Two or three, each made smaller until it fits among the tiles that may show any.
+// The file's tiles that lesions touch.
+size_t count_touched(const std::vector<Lesion>& lesions) {
+  constexpr int64_t kTile = kDemoSlideTile;
+  std::set<std::pair<int64_t, int64_t>> tiles;
+  for (const Lesion& lesion : lesions) {
+    for (int64_t y = lesion.y; y < lesion.y + lesion.height; ++y) {
+      const auto [first, last] = span(lesion, y);
+      for (int64_t x = first; x < last; x = (x / kTile + 1) * kTile) {
+        tiles.emplace(x / kTile, y / kTile);
+      }
+    }
+  }
+  return tiles.size();
+}
+
+// One or two, which fill most of the tiles that may show any; made smaller until they fit.
 std::vector<Lesion> place_lesions(const DemoSlideOptions& options, int64_t index,
                                   const Layout& layout) {
   RandomStream random(options.seed, Purpose::kDemo, kLesionStream, static_cast<uint64_t>(index));
-  const size_t most = static_cast<size_t>(
-      std::max<int64_t>(1, static_cast<int64_t>(0.018 * layout.tissue_tiles())));
-  const int64_t wanted = 2 + random.below(2);
+  const int64_t most = std::max<int64_t>(1, static_cast<int64_t>(0.018 * layout.tissue_tiles()));
+  const auto wanted = static_cast<size_t>(std::min(most, 1 + random.below(2)));
+  const double side =
+      kDemoSlideTile * std::sqrt(static_cast<double>(most) / static_cast<double>(wanted));
   std::vector<Lesion> lesions;
-  std::set<std::pair<int64_t, int64_t>> touched;
   double size = 1;
-  for (int tries = 0; tries < 4000 && static_cast<int64_t>(lesions.size()) < wanted; ++tries) {
+  for (int tries = 0; tries < 4000 && lesions.size() < wanted; ++tries) {
     Lesion lesion;
-    lesion.width = static_cast<int64_t>(size * random.uniform(400, 640));
-    lesion.height = static_cast<int64_t>(size * random.uniform(400, 640));
+    lesion.width = static_cast<int64_t>(size * side * random.uniform(0.85, 1.15));
+    lesion.height = static_cast<int64_t>(size * side * random.uniform(0.85, 1.15));
     lesion.x = random.below(options.canvas - lesion.width);
     lesion.y = random.below(options.canvas - lesion.height);
-    std::set<std::pair<int64_t, int64_t>> all = touched;
-    add_touched(lesion, all);
-    if (all.size() <= most && layout.is_solid(lesion)) {
-      lesions.push_back(lesion);
-      touched = std::move(all);
-    } else {
-      size = std::max(0.3, size * 0.99);
-    }
+    lesions.push_back(lesion);
+    const size_t share = static_cast<size_t>(most) * lesions.size() / wanted;
+    if (layout.is_solid(lesion) && count_touched(lesions) <= share) continue;
+    lesions.pop_back();
+    size = std::max(0.3, size * 0.995);
   }
   return lesions;
 }
 
 void add_lesion(const Lesion& lesion, int64_t y, std::vector<uint8_t>& kinds) {
-  const double half_x = static_cast<double>(lesion.width) / 2;
-  const double half_y = static_cast<double>(lesion.height) / 2;
-  const double v = (static_cast<double>(y - lesion.y) + 0.5 - half_y) / half_y;
-  if (std::abs(v) >= 1) return;
-  const double reach = half_x * std::sqrt(1 - v * v);
-  const double centre = static_cast<double>(lesion.x) + half_x;
-  for (auto x = static_cast<int64_t>(std::ceil(centre - reach)); x < centre + reach; ++x) {
+  const auto [first, last] = span(lesion, y);
+  for (int64_t x = first; x < last; ++x) {
     kinds[static_cast<size_t>(x)] = static_cast<uint8_t>(Tissue::kLesion);
   }
 }

@@ -16,13 +16,18 @@ namespace dbps::ingest {
 struct DemoSlideOptions {
   uint64_t seed = 0;
   int canvas = 10240;  // pixels of level 0, half a micron each
-  int train = 40;      // slides a split, in pairs
-  int validation = 10;
-  int test = 20;
+  int train = 60;      // slides a split, in pairs
+  int validation = 16;
+  int test = 24;
 };
 
 inline constexpr int kDemoSlideTile = 256;  // pixels a side of the tiles in the files
 inline constexpr double kDemoSlideMpp = 0.5;
+
+// Of a store of them: what one tile of a file shows, at the scale of its next level. Lesions are as
+// plain there, for a sixteenth of the pixels.
+inline constexpr double kDemoStoreMpp = 2;
+inline constexpr int kDemoStoreTile = 64;
 
 // The ellipse that fills this box, in pixels of level 0.
 struct Lesion {

@@ -177,14 +177,14 @@ Pattern make_pattern(uint64_t seed, Tissue tissue) {
       break;
     case Tissue::kLymphoid:
       maker.ground(85, 12, 12, /*fibres=*/false);
-      maker.nuclei({8, 3.2, 4.2, 1.15, 0, 185, 235, 0.85});
+      maker.nuclei({8, 3, 4, 1.15, 0, 150, 195, 0.8});
       break;
     case Tissue::kGlass:
       maker.glass();
       break;
     case Tissue::kLesion:
-      maker.ground(80, 18, 12, /*fibres=*/false, /*blue=*/70);
-      maker.nuclei({16, 7, 10.5, 1.5, 0.15, 190, 245, 0.85, true});
+      maker.ground(70, 18, 12, /*fibres=*/false, /*blue=*/95);
+      maker.nuclei({16, 7, 10.5, 1.5, 0.15, 205, 255, 0.85, true});
       break;
   }
   return maker.take();

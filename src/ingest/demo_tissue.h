@@ -30,8 +30,8 @@ inline constexpr int kPatternSide = 1024;  // pixels, a power of two
 
 using Pattern = std::vector<Dyes>;  // kPatternSide x kPatternSide, row-major
 
-// Lymphoid tissue is dark as well, and its nuclei are closer; those of a lesion are twice as wide,
-// uneven, and show what lies in them, and what is between them is blue.
+// Lymphoid tissue is next to a lesion in colour, and its nuclei are closer; those of a lesion are
+// twice as wide, darker and uneven, and show what lies in them, and what is between them is blue.
 std::array<Pattern, kNumTissues> make_patterns(uint64_t seed);
 
 // The dyes and the lamp of one scanner. Any thread.

@@ -207,7 +207,9 @@ class RoundTrip(ProgramTest):
         made = run("make-demo", self.work / "demo", "--slides", "--canvas", 2048, "--train", 2,
                    "--validation", 0, "--test", 0)
         self.assertEqual(made.code, 0, made.err)
-        first, slides = self.work / "demo" / "store", self.work / "demo" / "slides"
+        first, slides = self.work / "first", self.work / "demo" / "slides"
+        made = run("ingest", slides, first, "--kind", "tiles")
+        self.assertEqual(made.code, 0, made.err)
         for layout in ("clam", "trident"):
             again = self.work / f"from-{layout}"
             result = run("ingest", slides, again, "--kind", "tiles", "--strict", "--json",
