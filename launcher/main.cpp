@@ -11,6 +11,7 @@
 #include "distributed/signals.h"
 #include "distributed/world.h"
 #include "launcher/failure.h"
+#include "launcher/memory.h"
 #include "launcher/verbs/verbs.h"
 #include "launcher/version.h"
 
@@ -143,6 +144,7 @@ class Program {
 }  // namespace dbps::launcher
 
 int main(int argc, char** argv) {
+  dbps::launcher::keep_freed_memory();
   dbps::log::set_up(dbps::log::Level::kInfo, "");
   return dbps::launcher::Program(argc, argv).run();
 }

@@ -43,7 +43,7 @@ void run_report(const Options& options, const Context& context) {
 
 void add_report(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
-  app.description("Write one self-contained HTML page of runs: curves, metrics, confusion, maps.");
+  app.description("Write one self-contained HTML page of runs: curves, metrics, confusion, calibration, maps.");
   app.add_option("RUN", options->runs, "Folders of runs; several are compared")->required();
   app.add_option(
       "--output", options->output,

@@ -8,13 +8,15 @@
 #include <array>
 #include <vector>
 
+#include "base/parallel.h"
+
 namespace dbps::model {
 namespace {
 
 constexpr int64_t kTile = 4;           // outputs a side
 constexpr int64_t kPatch = kTile + 2;  // inputs a side
 constexpr int64_t kPoints = kPatch * kPatch;
-constexpr int64_t kTilesABlock = 96;  // rows of a matrix product
+constexpr int64_t kTilesABlock = 96;  // rows of a matrix product, at most
 constexpr int64_t kSlice = 128;       // its columns, output channels
 
 // Transforming a filter takes as long as its products with about as many tiles.
@@ -233,6 +235,7 @@ at::Tensor WinogradConvolution::operator()(const at::Tensor& x, const at::Tensor
   const auto parts = static_cast<int64_t>(products_.size());
   const int64_t slice = out_ / parts;
   const int64_t tiles = x.size(0) * tiling.down * tiling.across;
+  // Equal ones, so that threads that have as many blocks have as much to do.
   const int64_t blocks = (tiles + kTilesABlock - 1) / kTilesABlock;
   at::Tensor y =
       at::empty({x.size(0), out_, tiling.h, tiling.w}, x.options(), at::MemoryFormat::ChannelsLast);
@@ -243,18 +246,18 @@ at::Tensor WinogradConvolution::operator()(const at::Tensor& x, const at::Tensor
     at::Tensor gathered;
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t part = unit % parts;
-      const int64_t first = unit / parts * kTilesABlock;
-      const int64_t rows = std::min(kTilesABlock, tiles - first);
+      const auto [first, last] = share_of(tiles, unit / parts, blocks);
+      const int64_t rows = last - first;
       if (unit == begin || part == 0) {
         gathered =
             at::empty({1, kPoints * in_, 1, rows}, x.options(), at::MemoryFormat::ChannelsLast);
-        gather_tiles(in.const_data_ptr<float>(), tiling, in_, first, first + rows, zeros.data(),
+        gather_tiles(in.const_data_ptr<float>(), tiling, in_, first, last, zeros.data(),
                      gathered.data_ptr<float>());
       }
       const at::Tensor products = products_[part](gathered, {}, false);
       const int64_t channel = part * slice;
       scatter_tiles(
-          products.const_data_ptr<float>(), tiling, out_, slice, first, first + rows,
+          products.const_data_ptr<float>(), tiling, out_, slice, first, last,
           {.bias = bias_.const_data_ptr<float>() + channel,
            .residual = added.defined() ? added.const_data_ptr<float>() + channel : nullptr,
            .relu = relu},

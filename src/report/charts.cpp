@@ -81,6 +81,18 @@ std::vector<Point> rate(const Run& run) {
   return smooth(std::move(points));
 }
 
+std::string calibration_chart(const std::string& of, const std::vector<CalibrationBin>& bins) {
+  Chart chart{fmt::format("{}: error {}", of, metric_text(expected_calibration_error(bins))),
+              "probability of the predicted class",
+              {{"as it should be", {{0, 0}, {1, 1}}, Series::Style::kFaint, 0},
+               {"accuracy", {}, Series::Style::kMarked, 0}},
+              true};
+  for (const CalibrationBin& bin : bins) {
+    chart.series.back().points.push_back({bin.confidence, bin.accuracy});
+  }
+  return bins.empty() ? "" : line_chart(chart);
+}
+
 std::string grid(const std::string& charts) {
   return charts.empty() ? "" : "<div class=\"charts\">\n" + charts + "</div>\n";
 }
@@ -137,6 +149,33 @@ std::string run_charts(const Run& run) {
   charts += line_chart(
       {"Pictures a second", "step", {{"smoothed", rate(run), Series::Style::kLine, 3}}, true});
   return grid(charts);
+}
+
+std::string calibration_charts(const Run& run) {
+  std::string charts;
+  for (const Predictions& predictions : run.predictions) {
+    const std::string task = predictions.task.empty() ? "" : predictions.task + ", ";
+    charts +=
+        calibration_chart(task + predictions.split + " split", calibration(predictions.outputs));
+  }
+  if (charts.empty()) {
+    const auto last = std::find_if(run.evaluations.rbegin(), run.evaluations.rend(),
+                                   [](const auto& event) { return !event.calibration.empty(); });
+    if (last == run.evaluations.rend()) return "";
+    for (const auto& [task, bins] : last->calibration) {
+      charts += calibration_chart(
+          fmt::format("{}, {} split, epoch {}", task, last->split, number_text(last->epoch)), bins);
+    }
+  }
+  if (charts.empty()) return "";
+  return grid(charts) +
+         fmt::format(
+             "<p class=\"note\">Pictures in {} bins by the probability of their predicted class. "
+             "Below the "
+             "diagonal the model is too sure of itself, above it not sure enough. The error is the "
+             "mean "
+             "distance from it over all pictures (expected calibration error).</p>\n",
+             kCalibrationBins);
 }
 
 std::string comparison_charts(const std::vector<Run>& runs) {

@@ -11,7 +11,11 @@ namespace dbps::report {
 // Loss, metrics of each task, learning rate, throughput: "" where the run has no such events.
 std::string run_charts(const Run& run);
 
-// The same curves, a line a run; only metrics that at least one run measured.
+// Accuracy over the probability of the predicted class, with the expected calibration error: of
+// every predictions-<split>.csv, else of the last evaluation; "" without either.
+std::string calibration_charts(const Run& run);
+
+// The curves of run_charts, a line a run; only metrics that at least one run measured.
 std::string comparison_charts(const std::vector<Run>& runs);
 
 // The mean of the last few per cent of the training losses, as the smoothed curve ends; NaN without

@@ -132,6 +132,7 @@ std::string run_body(const Run& run) {
   return lede(run) + remarks(run) + facts(run) + section("Curves", run_charts(run)) +
          section("Metrics", metrics_table(run)) +
          section("Confusion and classes", confusion_tables(run)) +
+         section("Calibration", calibration_charts(run)) +
          section("Selected patches", maps(run)) + section("Time", phases_table(run)) +
          section("Provenance", provenance(run) + configuration(run));
 }

@@ -159,6 +159,38 @@ std::map<std::string, double> multilabel_metrics(const TaskOutputs& outputs) {
 
 }  // namespace
 
+std::vector<CalibrationBin> calibration(const TaskOutputs& outputs) {
+  check(outputs);
+  DBPS_CHECK(outputs.kind != "multilabel", "a multilabel picture has no one predicted class");
+  std::vector<CalibrationBin> bins(kCalibrationBins);
+  for (size_t row = 0; row < outputs.labels.size(); ++row) {
+    const std::vector<double>& p = outputs.probabilities[row];
+    const size_t predicted = prediction(outputs, row);
+    const double confidence = p.size() > 1 ? p[predicted] : (predicted == 1 ? p[0] : 1 - p[0]);
+    int bin = 0;
+    while (bin + 1 < kCalibrationBins && confidence > (bin + 1) * (1.0 / kCalibrationBins)) ++bin;
+    ++bins[bin].pictures;
+    bins[bin].confidence += confidence;
+    bins[bin].accuracy += outputs.labels[row][0] == static_cast<double>(predicted) ? 1 : 0;
+  }
+  std::erase_if(bins, [](const CalibrationBin& bin) { return bin.pictures == 0; });
+  for (CalibrationBin& bin : bins) {
+    bin.confidence /= static_cast<double>(bin.pictures);
+    bin.accuracy /= static_cast<double>(bin.pictures);
+  }
+  return bins;
+}
+
+double expected_calibration_error(const std::vector<CalibrationBin>& bins) {
+  double error = 0;
+  int64_t pictures = 0;
+  for (const CalibrationBin& bin : bins) {
+    error += static_cast<double>(bin.pictures) * std::abs(bin.accuracy - bin.confidence);
+    pictures += bin.pictures;
+  }
+  return ratio(error, static_cast<double>(pictures));
+}
+
 std::optional<double> roc_auc(const std::vector<double>& scores,
                               const std::vector<bool>& positive) {
   DBPS_CHECK(scores.size() == positive.size(), "a score a label");

@@ -37,6 +37,22 @@ const std::vector<std::string>& metric_names(const std::string& kind);
 // rows: truth, columns: prediction. Multiclass and binary.
 std::vector<std::vector<int64_t>> confusion(const TaskOutputs& outputs);
 
+// Of the pictures whose predicted class has a probability above one multiple of 1 / bins, up to the
+// next.
+struct CalibrationBin {
+  int64_t pictures = 0;
+  double confidence = 0;  // mean probability of the predicted class
+  double accuracy = 0;
+};
+constexpr int kCalibrationBins = 10;
+
+// How far probabilities can be believed (Guo et al., "On Calibration of Modern Neural Networks",
+// ICML 2017, section 2): the bins that hold pictures, from low to high. Multiclass and binary.
+std::vector<CalibrationBin> calibration(const TaskOutputs& outputs);
+
+// Equation 3 there: mean over the pictures of their bin's |accuracy - confidence|; 0 of none.
+double expected_calibration_error(const std::vector<CalibrationBin>& bins);
+
 // The probability that a picture with the label scores above one without, ties counted half;
 // nothing when one of the two kinds is missing. Scores must be finite.
 std::optional<double> roc_auc(const std::vector<double>& scores, const std::vector<bool>& positive);

@@ -64,6 +64,17 @@ ConfusionMatrix parse_confusion(const Json& value) {
   return matrix;
 }
 
+std::vector<CalibrationBin> parse_calibration(const Json& value) {
+  std::vector<CalibrationBin> bins;
+  for (const Json& bin : value) {
+    const double pictures = number(bin, "pictures");
+    if (!(pictures >= 1)) return {};
+    bins.push_back(
+        {static_cast<int64_t>(pictures), number(bin, "confidence"), number(bin, "accuracy")});
+  }
+  return bins;
+}
+
 StepEvent parse_step(const Json& event) {
   return {number(event, "epoch"),
           number(event, "step"),
@@ -82,14 +93,19 @@ EvaluationEvent parse_evaluation(const Json& event) {
                              number(event, "loss"),
                              text(event, "split"),
                              {},
+                             {},
                              {}};
-  const Json tasks = child(event, "tasks"), confusion = child(event, "confusion");
+  const Json tasks = child(event, "tasks"), confusion = child(event, "confusion"),
+             calibration = child(event, "calibration");
   for (const auto& [task, metrics] : tasks.items()) {
     evaluation.tasks[task] = numbers(metrics);
   }
   for (const auto& [task, value] : confusion.items()) {
     ConfusionMatrix matrix = parse_confusion(value);
     if (!matrix.classes.empty()) evaluation.confusion[task] = std::move(matrix);
+  }
+  for (const auto& [task, value] : calibration.items()) {
+    if (value.is_array()) evaluation.calibration[task] = parse_calibration(value);
   }
   return evaluation;
 }

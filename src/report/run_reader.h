@@ -36,8 +36,9 @@ struct EvaluationEvent {
   double step = 0;
   double loss = 0;
   std::string split;
-  std::map<std::string, std::map<std::string, double>> tasks;  // task -> metric -> value
-  std::map<std::string, ConfusionMatrix> confusion;            // by task
+  std::map<std::string, std::map<std::string, double>> tasks;      // task -> metric -> value
+  std::map<std::string, ConfusionMatrix> confusion;                // by task
+  std::map<std::string, std::vector<CalibrationBin>> calibration;  // by task
 };
 
 // One task of a predictions-<split>.csv: multiclass or binary.

@@ -16,7 +16,6 @@
 #include "base/text.h"
 #include "data/loader.h"
 #include "data/plan.h"
-#include "report/metrics.h"
 #include "training/device_memory.h"
 #include "training/preprocessing.h"
 #include "training/stopping.h"
@@ -112,7 +111,10 @@ Evaluation summarise(const config::Config& config, const data::Dataset& dataset,
     TaskEvaluation result;
     if (!outputs.labels.empty()) {
       result.metrics = report::compute_metrics(outputs);
-      if (task.kind != model::TaskKind::kMultilabel) result.confusion = report::confusion(outputs);
+      if (task.kind != model::TaskKind::kMultilabel) {
+        result.confusion = report::confusion(outputs);
+        result.calibration = report::calibration(outputs);
+      }
       double loss = 0;
       for (size_t i = 0; i < outputs.labels.size(); ++i) {
         const data::Label label(outputs.labels[i].begin(), outputs.labels[i].end());

@@ -13,6 +13,7 @@
 #include "distributed/watchdog.h"
 #include "distributed/world.h"
 #include "model/model.h"
+#include "report/metrics.h"
 #include "training/pass.h"
 #include "training/prediction.h"
 
@@ -20,7 +21,8 @@ namespace dbps::training {
 
 struct TaskEvaluation {
   std::map<std::string, double> metrics;
-  std::vector<std::vector<int64_t>> confusion;  // rows: truth; empty for multilabel
+  std::vector<std::vector<int64_t>> confusion;      // rows: truth; empty for multilabel
+  std::vector<report::CalibrationBin> calibration;  // empty for multilabel
 };
 
 // What prediction took on this rank, reading and decoding not counted.

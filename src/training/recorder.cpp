@@ -62,6 +62,10 @@ void Recorder::evaluation(const Evaluation& evaluation, const std::string& split
       json["confusion"][task.name] = {{"classes", task.classes},
                                       {"counts", evaluation.tasks[i].confusion}};
     }
+    for (const report::CalibrationBin& bin : evaluation.tasks[i].calibration) {
+      json["calibration"][task.name].push_back(
+          {{"pictures", bin.pictures}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}});
+    }
     if (!tensorboard_) continue;
     for (const auto& [metric, value] : evaluation.tasks[i].metrics) {
       tensorboard_->scalar(split + "/" + task.name + "/" + metric, step, value);

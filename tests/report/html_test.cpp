@@ -48,7 +48,11 @@ Json evaluation_event(int64_t epoch, double accuracy, const std::string& name = 
           {"split", "validation"},
           {"loss", 0.4321},
           {"tasks", {{name, {{"accuracy", accuracy}}}}},
-          {"confusion", {{name, {{"classes", {name, "other"}}, {"counts", {{31, 7}, {5, 57}}}}}}}};
+          {"confusion", {{name, {{"classes", {name, "other"}}, {"counts", {{31, 7}, {5, 57}}}}}}},
+          {"calibration",
+           {{name,
+             {{{"pictures", 40}, {"confidence", 0.65}, {"accuracy", 0.75}},
+              {{"pictures", 60}, {"confidence", 0.9}, {"accuracy", 0.95}}}}}}};
 }
 
 void write_events(const fs::path& folder, const std::vector<Json>& events) {
@@ -88,10 +92,10 @@ TEST(Html, ShowsWhatARunMeasured) {
   for (const char* part :
        {"<h1>first</h1>", "Finished: epoch 1, step 2, 1 min 05 s", "resumed 1 time", "0.875",
         ">31<", ">57<", "store = &quot;a&lt;b&quot;", "1.2.3", "n1, n2", "scan", "<title>",
-        "4.0 % of the time no batch was ready"}) {
+        "4.0 % of the time no batch was ready", "label, validation split, epoch 1: error 0.070"}) {
     EXPECT_THAT(page, HasSubstr(part));
   }
-  EXPECT_EQ(count(page, "<figure class=\"chart\">"), 4u);
+  EXPECT_EQ(count(page, "<figure class=\"chart\">"), 5u);
   expect_self_contained(page);
 }
 

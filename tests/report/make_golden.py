@@ -6,6 +6,20 @@ import pathlib
 
 import numpy as np
 from sklearn import metrics
+from sklearn.calibration import calibration_curve
+
+
+def calibration(labels, predicted, confidence):
+    right = predicted == labels
+    accuracy, mean = calibration_curve(right, confidence, n_bins=10)
+    counts = np.bincount(np.searchsorted(np.linspace(0, 1, 11)[1:-1], confidence))
+    counts = counts[counts > 0]
+    return {
+        "pictures": counts.tolist(),
+        "confidence": mean.tolist(),
+        "accuracy": accuracy.tolist(),
+        "error": float(np.sum(counts * np.abs(accuracy - mean)) / counts.sum()),
+    }
 
 
 def multiclass(rng, rows, classes, ties, present=None):
@@ -46,6 +60,7 @@ def multiclass(rng, rows, classes, ties, present=None):
         "labels": [[int(label)] for label in labels],
         "metrics": figures,
         "confusion": metrics.confusion_matrix(labels, predicted, labels=every).tolist(),
+        "calibration": calibration(labels, predicted, probabilities.max(1)),
     }
 
 
@@ -67,6 +82,9 @@ def binary(rng, rows, ties):
             "auc": metrics.roc_auc_score(labels, probabilities),
         },
         "confusion": metrics.confusion_matrix(labels, predicted, labels=[0, 1]).tolist(),
+        "calibration": calibration(
+            labels, predicted, np.where(predicted == 1, probabilities, 1 - probabilities)
+        ),
     }
 
 

@@ -38,6 +38,17 @@ TEST(Metrics, EqualScikitLearn) {
       EXPECT_EQ(confusion(outputs),
                 golden.at("confusion").get<std::vector<std::vector<int64_t>>>());
     }
+    if (golden.contains("calibration")) {
+      const auto& expected = golden.at("calibration");
+      const std::vector<CalibrationBin> bins = calibration(outputs);
+      ASSERT_EQ(bins.size(), expected.at("pictures").size());
+      for (size_t i = 0; i < bins.size(); ++i) {
+        EXPECT_EQ(bins[i].pictures, expected.at("pictures")[i].get<int64_t>());
+        EXPECT_NEAR(bins[i].confidence, expected.at("confidence")[i].get<double>(), 1e-12);
+        EXPECT_NEAR(bins[i].accuracy, expected.at("accuracy")[i].get<double>(), 1e-12);
+      }
+      EXPECT_NEAR(expected_calibration_error(bins), expected.at("error").get<double>(), 1e-12);
+    }
   }
 }
 
