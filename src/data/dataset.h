@@ -54,7 +54,6 @@ class Dataset {
   const std::vector<TaskColumn>& tasks() const { return tasks_; }  // classes filled in
   int64_t num_stores() const { return static_cast<int64_t>(stores_.size()); }
   const store::Reader& store(int64_t index) const { return *stores_[index]; }
-  int64_t num_stores() const { return static_cast<int64_t>(stores_.size()); }
   store::Kind kind() const { return stores_.front()->settings().kind; }  // all stores agree
   // Of all stores: Reader::forget_tables().
   void forget_tables() const;
