@@ -110,7 +110,8 @@ Manifest read_manifest(const fs::path& folder) {
       begun = begun || shard_number(entry.path()) >= 0;
     }
     throw DataError(
-        begun ? fmt::format("{} is not finished: run the same `dbps ingest` again", folder.string())
+        begun ? fmt::format("{} is not finished: run the same `dbps ingest` (or `extract`) again",
+                            folder.string())
               : fmt::format("{} is not a store: it has no store.json", folder.string()));
   }
   const std::string text = read_text_file(path);
