@@ -121,7 +121,7 @@ constexpr int64_t kNothing = -1;
 //
 // Bags of about the same size take the same turn in every home: ranks wait for each other within a
 // step, and a large slide in one home would leave those of the others idle (batches of 16, sizes
-// log-uniform from 1,000 to 100,000 tiles, 4 homes, a rank each: 36 % of the time, by turns of like
+// log-uniform from 1,000 to 100,000 tiles, 4 homes, a rank each: 37 % of the time, by turns of like
 // size 1 %).
 std::vector<Positions> turns_of(std::vector<Positions> homes, const std::vector<int64_t>& patches,
                                 bool by_size, RandomStream random) {

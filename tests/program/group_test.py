@@ -24,6 +24,8 @@ class GroupTest(TileStoreTest):
         def flat(value):
             if isinstance(value, dict):
                 return [x for key in sorted(value) for x in [key, *flat(value[key])]]
+            if isinstance(value, list):
+                return [x for entry in value for x in flat(entry)]
             return [value]
         return [flat(event) for event in events(self.work / name) if event["event"] in
                 ("step", "evaluation")]
