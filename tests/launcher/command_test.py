@@ -61,7 +61,7 @@ class Command(unittest.TestCase):
     def test_doctor_lists_what_is_to_come(self):
         code, out, _ = run("doctor", "--unsupported")
         self.assertEqual(code, 0)
-        self.assertIn("data.placement", out.splitlines())
+        self.assertIn("data.bag", out.splitlines())
         self.assertIn('task.kind = "regression"', out.splitlines())
 
 
