@@ -88,7 +88,9 @@ void draw(const PredictOptions& options, const training::TrainedModel& trained, 
           const OpenInput& open, const training::Prediction& prediction) {
   const config::Config& config = *trained.config;
   if (!is_drawn_as_heat(input, options)) {
-    training::write_map(options.maps, config, input.id, open.encoded, prediction);
+    const std::string name = training::file_name_of(input.id) + ".jpg";
+    training::write_map(std::filesystem::path(options.maps) / name, config, input.id, open.encoded,
+                        prediction);
     return;
   }
   const training::Attended attended =

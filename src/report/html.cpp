@@ -93,8 +93,8 @@ std::string split_of(const fs::path& map) {
 // What the pictures show, by the names that training/heat_maps.h gives them.
 std::string maps_note(bool heat) {
   if (!heat) {
-    return "Orange frames: salient patches; blue: sub-salient ones; dimmed: what was scanned and "
-           "left.";
+    return "The picture, its salient patches, its sub-salient ones, and both; dimmed: what was "
+           "scanned and left. Best and worst: the pictures of lowest and highest loss.";
   }
   return "Overlays: the attention that each tile is paid, in times the mean of its slide; what has "
          "no colour was not looked at. Tops: the tiles that are paid most, framed in orange where "
@@ -130,8 +130,8 @@ std::string maps(const Run& run) {
   const std::string more =
       run.maps.size() > kMaps ? fmt::format(" The first {} of {} pictures.", kMaps, run.maps.size())
                               : "";
-  return fmt::format("<div class=\"maps{}\">\n{}</div><p class=\"note\">{}{}{}</p>\n",
-                     heat ? " wide" : "", out, maps_note(heat), epoch, more);
+  return fmt::format("<div class=\"maps\">\n{}</div><p class=\"note\">{}{}{}</p>\n", out,
+                     maps_note(heat), epoch, more);
 }
 
 std::string provenance(const Run& run) {
@@ -155,8 +155,8 @@ std::string run_body(const Run& run) {
   return lede(run) + remarks(run) + facts(run) + section("Curves", run_charts(run)) +
          section("Metrics", metrics_table(run)) +
          section("Confusion and classes", confusion_tables(run)) +
-         section("Calibration", calibration_charts(run)) +
-         section("Selected patches", maps(run)) + section("Time", phases_table(run)) +
+         section("Calibration", calibration_charts(run)) + section("Selected patches", maps(run)) +
+         section("Time", phases_table(run)) +
          section("Provenance", provenance(run) + configuration(run));
 }
 

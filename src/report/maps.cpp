@@ -1,8 +1,10 @@
 #include "report/maps.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -64,8 +66,16 @@ void draw_frames(image::Image& map, const std::vector<MapPatch>& patches,
   }
 }
 
-// The map with a strip below it that says which colour is which.
-image::Image with_legend(const image::Image& map) {
+// What a map shows, the lowest layer first.
+struct Layer {
+  const std::vector<MapPatch>* patches;
+  image::Colour colour;
+  std::string_view name;
+};
+
+// The map with a strip below it that says which colour is which; of no layer, that it is the
+// picture.
+image::Image with_legend(const image::Image& map, const std::vector<Layer>& layers) {
   const int64_t dot = std::clamp<int64_t>(map.width / 240, 1, 4);  // the words take 140 dots
   const int64_t strip = 15 * dot;
   image::Image out(map.width, map.height + strip, 3);
@@ -73,12 +83,29 @@ image::Image with_legend(const image::Image& map) {
   image::tint(out, 0, map.height, map.width, strip, kStrip, 1);
   int64_t x = 4 * dot;
   const int64_t y = map.height + 4 * dot;
-  for (const auto& [colour, word] :
-       {std::pair{kSalient, "salient"}, std::pair{kSubSalient, "sub-salient"}}) {
-    blend_frame(out, {x, y, 7 * dot, 7 * dot}, 2 * dot, colour, 1);
-    x = image::write_text(out, x + 10 * dot, y, dot, kText, word) + 8 * dot;
+  if (layers.empty()) image::write_text(out, x, y, dot, kText, "picture");
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    blend_frame(out, {x, y, 7 * dot, 7 * dot}, 2 * dot, layer->colour, 1);
+    x = image::write_text(out, x + 10 * dot, y, dot, kText, layer->name) + 8 * dot;
   }
   return out;
+}
+
+image::Image draw_layers(const image::Image& bright, int64_t source_width, int64_t source_height,
+                         const std::vector<Layer>& layers) {
+  const double scale_x = static_cast<double>(bright.width) / static_cast<double>(source_width);
+  const double scale_y = static_cast<double>(bright.height) / static_cast<double>(source_height);
+  image::Image map = bright;
+  image::tint(map, 0, 0, map.width, map.height, kBlack, kDimmed);
+  std::vector<std::vector<Box>> placed;
+  for (const Layer& layer : layers) {
+    placed.push_back(place_all(*layer.patches, scale_x, scale_y, bright));
+    for (const Box& part : placed.back()) copy(bright, part, map);
+  }
+  for (size_t i = 0; i < layers.size(); ++i) {
+    draw_frames(map, *layers[i].patches, placed[i], layers[i].colour);
+  }
+  return with_legend(map, layers);
 }
 
 }  // namespace
@@ -87,19 +114,29 @@ image::Image draw_map(const image::Image& picture, int64_t source_width, int64_t
                       const std::vector<MapPatch>& salient,
                       const std::vector<MapPatch>& sub_salient, int64_t max_side) {
   DBPS_CHECK(source_width > 0 && source_height > 0 && max_side > 0, "a map needs a size");
+  return draw_layers(fit_picture(picture, max_side), source_width, source_height,
+                     {{&sub_salient, kSubSalient, "sub-salient"}, {&salient, kSalient, "salient"}});
+}
+
+image::Image draw_panels(const image::Image& picture, const std::vector<MapPatch>& salient,
+                         const std::vector<MapPatch>& sub_salient, int64_t max_side) {
   const image::Image bright = fit_picture(picture, max_side);
-  const double scale_x = static_cast<double>(bright.width) / static_cast<double>(source_width);
-  const double scale_y = static_cast<double>(bright.height) / static_cast<double>(source_height);
-  const std::vector<Box> kept = place_all(salient, scale_x, scale_y, bright);
-  const std::vector<Box> spare = place_all(sub_salient, scale_x, scale_y, bright);
-  image::Image map = bright;
-  image::tint(map, 0, 0, map.width, map.height, kBlack, kDimmed);
-  for (const std::vector<Box>* placed : {&spare, &kept}) {
-    for (const Box& part : *placed) copy(bright, part, map);
+  const Layer upper{&salient, kSalient, "salient"};
+  const Layer lower{&sub_salient, kSubSalient, "sub-salient"};
+  const auto draw = [&](const std::vector<Layer>& layers) {
+    return draw_layers(bright, picture.width, picture.height, layers);
+  };
+  const std::array<image::Image, 4> panels = {with_legend(bright, {}), draw({upper}), draw({lower}),
+                                              draw({lower, upper})};
+  const int64_t gap = std::max<int64_t>(2, max_side / 90);
+  const int64_t width = panels[0].width;
+  const int64_t height = panels[0].height;
+  image::Image out(2 * width + gap, 2 * height + gap, 3);
+  image::tint(out, 0, 0, out.width, out.height, kStrip, 1);
+  for (int64_t i = 0; i < 4; ++i) {
+    image::paste(panels[i], i % 2 * (width + gap), i / 2 * (height + gap), out);
   }
-  draw_frames(map, sub_salient, spare, kSubSalient);
-  draw_frames(map, salient, kept, kSalient);
-  return with_legend(map);
+  return out;
 }
 
 }  // namespace dbps::report

@@ -25,4 +25,9 @@ image::Image draw_map(const image::Image& picture, int64_t source_width, int64_t
                       const std::vector<MapPatch>& salient,
                       const std::vector<MapPatch>& sub_salient, int64_t max_side = 1024);
 
+// As the paper's Fig. 4, two by two, each at most `max_side` pixels long: the picture, its salient
+// patches, its sub-salient ones, and both.
+image::Image draw_panels(const image::Image& picture, const std::vector<MapPatch>& salient,
+                         const std::vector<MapPatch>& sub_salient, int64_t max_side = 720);
+
 }  // namespace dbps::report

@@ -72,8 +72,7 @@ td small { display: block; color: var(--soft); font-size: 12px; }
 .note { margin: 10px 0 0; color: var(--soft); font-size: 13px; max-width: 70ch; }
 .bar { display: block; height: 10px; min-width: 1px; border-radius: 3px; background: var(--accent); }
 .bars td.track { width: 60%; min-width: 90px; }
-.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: 18px; }
-.maps.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); gap: 18px; }
 .maps figure { margin: 0; min-width: 0; }
 .maps img { display: block; width: 100%; height: auto; border-radius: 8px; border: 1px solid var(--rule); }
 .maps figcaption { margin-top: 5px; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
@@ -86,7 +85,7 @@ summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; b
 details > pre { margin: 0; padding: 4px 16px 16px; overflow-x: auto; font: 13px/1.55 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 details.run { background: none; margin-top: 28px; }
 details.run > .inside { padding: 0 clamp(12px, 2vw, 24px) 24px; }
-@media (max-width: 560px) { .maps { grid-template-columns: 1fr 1fr; gap: 12px; } section { margin-top: 34px; } .facts { grid-template-columns: 1fr 1fr; } .facts dd { font-size: 19px; } table { font-size: 13px; } th, td { padding: 6px 5px; } .provenance th { width: 118px; } td:last-child, th:last-child { padding-right: 0; } .bars td.track { min-width: 40px; } }
+@media (max-width: 560px) { section { margin-top: 34px; } .facts { grid-template-columns: 1fr 1fr; } .facts dd { font-size: 19px; } table { font-size: 13px; } th, td { padding: 6px 5px; } .provenance th { width: 118px; } td:last-child, th:last-child { padding-right: 0; } .bars td.track { min-width: 40px; } }
 @media print { details > pre { white-space: pre-wrap; } .chart, .facts, figure { break-inside: avoid; } }
 )css";
 

@@ -12,13 +12,13 @@
 
 namespace dbps::training {
 
-// Writes `<folder>/<id>.jpg` (separators of the id become "_") of the encoded picture `bytes`;
-// makes the folder.
-void write_map(const std::filesystem::path& folder, const config::Config& config,
+// Writes the JPEG `file`, as the paper's Fig. 4, of the encoded picture `bytes`, which `id` names
+// in errors; makes its folder.
+void write_map(const std::filesystem::path& file, const config::Config& config,
                const std::string& id, std::span<const uint8_t> bytes, const Prediction& prediction);
 
 // The same, with the picture read from its store.
-void write_map(const std::filesystem::path& folder, const config::Config& config,
+void write_map(const std::filesystem::path& file, const config::Config& config,
                const data::Dataset& dataset, const Prediction& prediction);
 
 }  // namespace dbps::training

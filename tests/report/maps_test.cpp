@@ -89,5 +89,20 @@ TEST(Maps, HaveALegend) {
   EXPECT_EQ(orange, blue);
 }
 
+TEST(Maps, ShowFourPanels) {
+  const image::Image panels =
+      draw_panels(white(600, 400), {{0, 0, 100, 100, 0}}, {{200, 0, 100, 100, 0}});
+  const int64_t right = panels.width - 600;  // where the right panels begin
+  const int64_t below = (panels.height + 8) / 2;
+  EXPECT_EQ(at(panels, 0, 0), kWhite);  // the picture as it is
+  EXPECT_EQ(at(panels, 200, 0), kWhite);
+  EXPECT_EQ(at(panels, right, 0), kOrange);
+  EXPECT_TRUE(is_dimmed(at(panels, right + 200, 0)));
+  EXPECT_TRUE(is_dimmed(at(panels, 0, below)));
+  EXPECT_EQ(at(panels, 200, below), kSkyBlue);
+  EXPECT_EQ(at(panels, right, below), kOrange);
+  EXPECT_EQ(at(panels, right + 200, below), kSkyBlue);
+}
+
 }  // namespace
 }  // namespace dbps::report
