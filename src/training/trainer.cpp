@@ -301,7 +301,10 @@ void Trainer::warn_when_guessing(int64_t epoch) {
   const double guessing = guessing_loss(session_.config);
   const double mean =
       state_.epoch_loss_sum / static_cast<double>(std::max<int64_t>(1, state_.epoch_loss_steps));
-  state_.guessing_epochs = mean > kGuessingShare * guessing ? state_.guessing_epochs + 1 : 0;
+  // What is learned while exploring may not show in the loss yet.
+  const bool explores = epoch < session_.config.selection.explore_epochs;
+  state_.guessing_epochs =
+      !explores && mean > kGuessingShare * guessing ? state_.guessing_epochs + 1 : 0;
   state_.epoch_loss_sum = 0;
   state_.epoch_loss_steps = 0;
   if (state_.guessing_epochs > 0 && state_.guessing_epochs % kGuessingEpochs == 0 &&
