@@ -222,12 +222,8 @@ def main():
                         help="file of slides, a line each, whose regions are not to be trusted")
     parser.add_argument("--tile", type=float, default=0,
                         help="side of a tile in level-0 pixels, where the store does not say")
-    try:
-        run(parser.parse_args())
-    except (listing.DataFault, OSError, KeyError) as error:
-        print(f"lesion_tiles: {error}", file=sys.stderr)
-        return 65
-    return 0
+    arguments = parser.parse_args()
+    return listing.status_of("lesion_tiles", lambda: run(arguments))
 
 
 if __name__ == "__main__":

@@ -91,6 +91,16 @@ def write(path, root, rows):
     making.replace(path)
 
 
+def status_of(name, work):
+    """Exit status of work(): 0, or 65 with one line."""
+    try:
+        work()
+    except (DataFault, OSError, KeyError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 65
+    return 0
+
+
 def run(arguments, find):
     """find(arguments) gives (rows, what is off). Exit status: 0, or 65 with one line."""
     try:

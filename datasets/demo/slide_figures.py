@@ -80,12 +80,8 @@ def main():
     parser.add_argument("predictions", type=pathlib.Path, help="what `dbps predict` wrote")
     parser.add_argument("--split", default="test", help="train, validation or test [test]")
     parser.add_argument("--top", type=int, default=10, help="tiles a slide that count [10]")
-    try:
-        run(parser.parse_args())
-    except (listing.DataFault, OSError, KeyError) as error:
-        print(f"slide_figures: {error}", file=sys.stderr)
-        return 65
-    return 0
+    arguments = parser.parse_args()
+    return listing.status_of("slide_figures", lambda: run(arguments))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ bool holds_vectors(const store::Reader& reader) {
 
 json describe_store(const store::Reader& reader) {
   std::vector<int64_t> widths, heights, counts;
-  uint64_t bytes = 0;
+  int64_t bytes = 0;
   int64_t tiles = 0;
   for (int64_t i = 0; i < reader.num_bags(); ++i) {
     const store::Bag& bag = reader.bag(i);
@@ -86,7 +86,7 @@ json describe_store(const store::Reader& reader) {
     heights.push_back(bag.height);
     counts.push_back(bag.tile_count);
     tiles += bag.tile_count;
-    for (int64_t t = 0; t < bag.tile_count; ++t) bytes += reader.tile(i, t).bytes;
+    bytes += reader.stored_bytes(i);
   }
   const store::Settings& settings = reader.settings();
   json result = {{"store", reader.folder().string()},

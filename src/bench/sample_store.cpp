@@ -45,9 +45,7 @@ void fill(const fs::path& folder, double megabytes, int64_t width, int64_t heigh
 }
 
 double bag_megabytes(const store::Reader& reader, int64_t bag) {
-  double bytes = 0;
-  for (int64_t i = 0; i < reader.bag(bag).tile_count; ++i) bytes += reader.tile(bag, i).bytes;
-  return bytes / kMega;
+  return static_cast<double>(reader.stored_bytes(bag)) / kMega;
 }
 
 }  // namespace

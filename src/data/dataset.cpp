@@ -79,7 +79,7 @@ std::vector<Picture> list_pictures(const Stores& stores) {
 int64_t bytes_of(const WholeBag& bag) {
   int64_t bytes = 0;
   for (const int64_t part : bag.parts()) {
-    for (const store::Tile& tile : bag.store().tiles(part)) bytes += tile.bytes;
+    bytes += bag.store().stored_bytes(part);
   }
   return bytes;
 }

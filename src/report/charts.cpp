@@ -154,17 +154,14 @@ std::string run_charts(const Run& run) {
 std::string calibration_charts(const Run& run) {
   std::string charts;
   for (const Predictions& predictions : run.predictions) {
-    const std::string task = predictions.task.empty() ? "" : predictions.task + ", ";
-    charts +=
-        calibration_chart(task + predictions.split + " split", calibration(predictions.outputs));
+    charts += calibration_chart(title_of(predictions), calibration(predictions.outputs));
   }
   if (charts.empty()) {
     const auto last = std::find_if(run.evaluations.rbegin(), run.evaluations.rend(),
                                    [](const auto& event) { return !event.calibration.empty(); });
     if (last == run.evaluations.rend()) return "";
     for (const auto& [task, bins] : last->calibration) {
-      charts += calibration_chart(
-          fmt::format("{}, {} split, epoch {}", task, last->split, number_text(last->epoch)), bins);
+      charts += calibration_chart(title_of(*last, task), bins);
     }
   }
   if (charts.empty()) return "";

@@ -3,13 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "base/error.h"
 #include "image/draw.h"
 #include "image/lettering.h"
-#include "image/resize.h"
 #include "report/fit_picture.h"
 #include "report/palette.h"
 
@@ -26,18 +24,9 @@ constexpr int64_t kCellWidth = kSide + 2 * kFrame + kGap;
 constexpr int64_t kCellHeight = kSide + 2 * kFrame + 2 * kLine + kGap;
 constexpr int64_t kHead = 2 * kLine + kGap;
 
-image::Image bring_to_side(const image::Image& tile) {
-  const double zoom =
-      static_cast<double>(kSide) / static_cast<double>(std::max(tile.width, tile.height));
-  const auto scaled = [&](int64_t pixels) {
-    return std::max<int64_t>(1, std::llround(static_cast<double>(pixels) * zoom));
-  };
-  return image::resize(as_rgb(tile), scaled(tile.width), scaled(tile.height));
-}
-
 void draw_tile(image::Image& sheet, int64_t x, int64_t y, const image::Image& picture,
                const HeatTile& tile, double times_mean) {
-  const image::Image shown = bring_to_side(picture);
+  const image::Image shown = bring_to_side(picture, kSide);
   image::draw_frame(sheet, x, y, shown.width + 2 * kFrame, shown.height + 2 * kFrame, kFrame,
                     colour_of(tile.chosen));
   paste(shown, x + kFrame, y + kFrame, sheet);

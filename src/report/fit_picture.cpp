@@ -10,8 +10,6 @@ namespace {
 
 constexpr int64_t kSmallestSide = 512;  // a smaller picture is enlarged: frames stay thin
 
-}  // namespace
-
 image::Image as_rgb(const image::Image& picture) {
   if (picture.channels == 3) return picture;
   image::Image rgb(picture.width, picture.height, 3);
@@ -21,15 +19,21 @@ image::Image as_rgb(const image::Image& picture) {
   return rgb;
 }
 
-image::Image fit_picture(const image::Image& picture, int64_t max_side) {
-  const int64_t side = std::max(picture.width, picture.height);
-  const int64_t wanted = std::clamp(side, std::min(kSmallestSide, max_side), max_side);
-  const double factor = static_cast<double>(wanted) / static_cast<double>(side);
+}  // namespace
+
+image::Image bring_to_side(const image::Image& picture, int64_t side) {
+  const int64_t longer = std::max(picture.width, picture.height);
+  const double factor = static_cast<double>(side) / static_cast<double>(longer);
   const auto scaled = [&](int64_t pixels) {
     return std::max<int64_t>(1, std::llround(static_cast<double>(pixels) * factor));
   };
   const image::Image rgb = as_rgb(picture);
-  return wanted == side ? rgb : image::resize(rgb, scaled(picture.width), scaled(picture.height));
+  return side == longer ? rgb : image::resize(rgb, scaled(picture.width), scaled(picture.height));
+}
+
+image::Image fit_picture(const image::Image& picture, int64_t max_side) {
+  const int64_t side = std::max(picture.width, picture.height);
+  return bring_to_side(picture, std::clamp(side, std::min(kSmallestSide, max_side), max_side));
 }
 
 }  // namespace dbps::report

@@ -7,7 +7,8 @@
 
 namespace dbps::report {
 
-image::Image as_rgb(const image::Image& picture);  // from grey too
+// As RGB, from grey too, the longer side brought to `side` pixels.
+image::Image bring_to_side(const image::Image& picture, int64_t side);
 
 // As RGB, the longer side brought to 512 .. max_side pixels.
 image::Image fit_picture(const image::Image& picture, int64_t max_side);

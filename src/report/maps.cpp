@@ -126,8 +126,9 @@ image::Image draw_panels(const image::Image& picture, const std::vector<MapPatch
   const auto draw = [&](const std::vector<Layer>& layers) {
     return draw_layers(bright, picture.width, picture.height, layers);
   };
-  const std::array<image::Image, 4> panels = {with_legend(bright, {}), draw({upper}), draw({lower}),
-                                              draw({lower, upper})};
+  const std::array<image::Image, 4> panels = {
+      with_legend(bright, {}), draw({upper}), draw({lower}),
+      draw_map(bright, picture.width, picture.height, salient, sub_salient, max_side)};
   const int64_t gap = std::max<int64_t>(2, max_side / 90);
   const int64_t width = panels[0].width;
   const int64_t height = panels[0].height;

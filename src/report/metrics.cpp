@@ -159,14 +159,19 @@ std::map<std::string, double> multilabel_metrics(const TaskOutputs& outputs) {
 
 }  // namespace
 
+double class_probability(const TaskOutputs& outputs, size_t row, size_t index) {
+  const std::vector<double>& p = outputs.probabilities[row];
+  if (p.size() > 1) return p[index];
+  return index == 1 ? p[0] : 1 - p[0];
+}
+
 std::vector<CalibrationBin> calibration(const TaskOutputs& outputs) {
   check(outputs);
   DBPS_CHECK(outputs.kind != "multilabel", "a multilabel picture has no one predicted class");
   std::vector<CalibrationBin> bins(kCalibrationBins);
   for (size_t row = 0; row < outputs.labels.size(); ++row) {
-    const std::vector<double>& p = outputs.probabilities[row];
     const size_t predicted = prediction(outputs, row);
-    const double confidence = p.size() > 1 ? p[predicted] : (predicted == 1 ? p[0] : 1 - p[0]);
+    const double confidence = class_probability(outputs, row, predicted);
     int bin = 0;
     while (bin + 1 < kCalibrationBins && confidence > (bin + 1) * (1.0 / kCalibrationBins)) ++bin;
     ++bins[bin].pictures;

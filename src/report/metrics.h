@@ -34,6 +34,9 @@ std::map<std::string, double> compute_metrics(const TaskOutputs& outputs);
 // What compute_metrics may give for a kind of task; one that is undefined there is absent.
 const std::vector<std::string>& metric_names(const std::string& kind);
 
+// Of class `index` of a picture; multiclass and binary.
+double class_probability(const TaskOutputs& outputs, size_t row, size_t index);
+
 // rows: truth, columns: prediction. Multiclass and binary.
 std::vector<std::vector<int64_t>> confusion(const TaskOutputs& outputs);
 

@@ -164,8 +164,7 @@ std::vector<double> auc_by_class(const TaskOutputs& outputs) {
     std::vector<double> scores;
     std::vector<bool> positive;
     for (size_t row = 0; row < outputs.labels.size(); ++row) {
-      const std::vector<double>& p = outputs.probabilities[row];
-      scores.push_back(p.size() > 1 ? p[c] : (c == 1 ? p[0] : 1 - p[0]));
+      scores.push_back(class_probability(outputs, row, c));
       positive.push_back(outputs.labels[row][0] == static_cast<double>(c));
     }
     figures.push_back(roc_auc(scores, positive).value_or(kMissing));
@@ -231,8 +230,7 @@ std::string metrics_table(const Run& run) {
 std::string confusion_tables(const Run& run) {
   std::string out;
   for (const Predictions& predictions : run.predictions) {
-    const std::string task = predictions.task.empty() ? "" : predictions.task + ", ";
-    out += confusion_html(task + predictions.split + " split",
+    out += confusion_html(title_of(predictions),
                           {predictions.outputs.classes, confusion(predictions.outputs)},
                           auc_by_class(predictions.outputs));
   }
@@ -241,9 +239,7 @@ std::string confusion_tables(const Run& run) {
                                  [](const auto& event) { return !event.confusion.empty(); });
   if (last == run.evaluations.rend()) return "";
   for (const auto& [task, matrix] : last->confusion) {
-    out += confusion_html(
-        fmt::format("{}, {} split, epoch {}", task, last->split, number_text(last->epoch)), matrix,
-        {});
+    out += confusion_html(title_of(*last, task), matrix, {});
   }
   return out;
 }

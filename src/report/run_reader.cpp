@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "report/page.h"
 #include "report/predictions.h"
 
 namespace dbps::report {
@@ -234,6 +235,15 @@ void name_predictions(Run& run) {
 }
 
 }  // namespace
+
+std::string title_of(const Predictions& predictions) {
+  const std::string task = predictions.task.empty() ? "" : predictions.task + ", ";
+  return task + predictions.split + " split";
+}
+
+std::string title_of(const EvaluationEvent& event, const std::string& task) {
+  return fmt::format("{}, {} split, epoch {}", task, event.split, number_text(event.epoch));
+}
 
 Run read_run(const fs::path& folder) {
   Run run;

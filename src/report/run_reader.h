@@ -48,6 +48,10 @@ struct Predictions {
   TaskOutputs outputs;  // rows without a truth left out
 };
 
+// What figures are of, for people: "digit, test split", "digit, validation split, epoch 3".
+std::string title_of(const Predictions& predictions);
+std::string title_of(const EvaluationEvent& event, const std::string& task);
+
 struct Run {
   std::string name;                                             // the folder's
   std::string config;                                           // config.toml as it stands

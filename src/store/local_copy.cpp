@@ -85,9 +85,14 @@ bool is_hole(int fd, uint64_t begin, uint64_t end) {
   throw RuntimeFault(errno_message(fmt::format("cannot {} {}", what, path.string())));
 }
 
-FileDescriptor lock_when_free(const fs::path& path, const std::function<void(uint64_t)>& go_on) {
+FileDescriptor open_or_make(const fs::path& path) {
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!file) fail("open", path);
+  return file;
+}
+
+FileDescriptor lock_when_free(const fs::path& path, const std::function<void(uint64_t)>& go_on) {
+  FileDescriptor file = open_or_make(path);
   while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) fail("lock", path);
     go_on(0);
@@ -108,8 +113,7 @@ LocalCopy::LocalCopy(const Reader& store, const fs::path& scratch, const std::st
 void LocalCopy::claim() {
   make_folders(folder_);
   const fs::path path = folder_ / kInUse;
-  in_use_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!in_use_) fail("open", path);
+  in_use_ = open_or_make(path);
   if (::flock(in_use_.get(), LOCK_SH) != 0) fail("lock", path);
   ::futimens(in_use_.get(), nullptr);
 }
@@ -173,8 +177,7 @@ std::vector<Tile> LocalCopy::tiles_by_offset(const std::vector<int64_t>& bags) c
 FileDescriptor LocalCopy::open_file(int64_t bag) const {
   const fs::path shard = store_.folder() / store_.shard_name(bag);
   const fs::path path = folder_ / store_.shard_name(bag);
-  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!file) fail("open", path);
+  FileDescriptor file = open_or_make(path);
   const uint64_t bytes = file_bytes(open_for_reading(shard), shard);
   if (file_bytes(file, path) != bytes && ::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) {
     fail("write", path);
@@ -184,7 +187,7 @@ FileDescriptor LocalCopy::open_file(int64_t bag) const {
 
 uint64_t LocalCopy::bytes() const {
   uint64_t bytes = 0;
-  for (const int64_t bag : bags_) bytes += total(store_.tiles(bag));
+  for (const int64_t bag : bags_) bytes += static_cast<uint64_t>(store_.stored_bytes(bag));
   return bytes;
 }
 
@@ -288,7 +291,7 @@ LocalCopy::Filled LocalCopy::fill(int threads, const std::function<void(uint64_t
       missing.push_back(bag);
       continue;
     }
-    const uint64_t bytes = total(store_.tiles(bag));
+    const auto bytes = static_cast<uint64_t>(store_.stored_bytes(bag));
     filled.kept += bytes;
     go_on(bytes);
   }

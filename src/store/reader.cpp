@@ -164,6 +164,15 @@ std::vector<Tile> Reader::tiles(int64_t bag_index) const {
   return tiles;
 }
 
+int64_t Reader::stored_bytes(int64_t bag_index) const {
+  const BagPlace& place = state_->place(bag_index);
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < place.bag->tile_count; ++i) {
+    bytes += place.shard->content.tiles[place.bag->first_tile + i].bytes;
+  }
+  return bytes;
+}
+
 void Reader::read_from(const fs::path& folder, const std::vector<int64_t>& bags) {
   std::map<const OpenShard*, const OpenFile*> opened;
   for (const int64_t index : bags) {

@@ -42,7 +42,8 @@ class Reader {
   const std::string& shard_name(int64_t bag_index) const;  // "shard-00000.h5"
   uint64_t blob_offset(int64_t bag_index) const;  // in its shard; tiles' offsets count from there
   std::vector<Tile> tiles(int64_t bag_index) const;  // a copy of its rows
-  int64_t find_bag(const std::string& id) const;  // its first part; -1 when absent
+  int64_t stored_bytes(int64_t bag_index) const;     // encoded, of all its tiles
+  int64_t find_bag(const std::string& id) const;     // its first part; -1 when absent
 
   // From now on the bytes of `bags` come from the files in `folder` that have their shards' names
   // and hold those bytes at the shards' places (LocalCopy). Before any reading; not thread-safe.
