@@ -23,7 +23,7 @@ void fail(j_common_ptr info) {
 
 }  // namespace
 
-void decode_jpeg_bare(std::span<const uint8_t> bytes, const std::string& name,
+void decode_jpeg_bare(std::span<const uint8_t> bytes, const std::string& name, const TileForm& form,
                       std::vector<uint8_t>& rgb) {
   ErrorManager errors;
   jpeg_decompress_struct cinfo = {};
@@ -31,8 +31,13 @@ void decode_jpeg_bare(std::span<const uint8_t> bytes, const std::string& name,
   errors.base.error_exit = fail;
   bool done = internal::guarded(errors.guard, [&] {
     jpeg_create_decompress(&cinfo);
+    if (!form.jpeg_tables.empty()) {
+      jpeg_mem_src(&cinfo, form.jpeg_tables.data(), form.jpeg_tables.size());
+      jpeg_read_header(&cinfo, FALSE);
+    }
     jpeg_mem_src(&cinfo, bytes.data(), bytes.size());
     jpeg_read_header(&cinfo, TRUE);
+    if (form.photometric == "RGB") cinfo.jpeg_color_space = JCS_RGB;
     cinfo.out_color_space = JCS_RGB;
     jpeg_start_decompress(&cinfo);
   });
