@@ -278,6 +278,12 @@ void expect_same(const config::Config& config, int64_t num_steps) {
 
 TEST(PatchGroup, TinyTrainsTheSameForTwentySteps) { expect_same(base_config(), 20); }
 
+TEST(PatchGroup, NightlyWholeResNet18TrainsTheSameForTwentySteps) {
+  config::Config config = base_config();
+  config.encoder.kind = "resnet18";
+  expect_same(config, 20);
+}
+
 // BatchNorm over vectors too, and dropout, whose masks belong to the micro-batch.
 TEST(PatchGroup, ResNet18WithAProjectorTrainsTheSame) {
   config::Config config = base_config();
