@@ -69,6 +69,8 @@ void add_encoder_keys(std::vector<Key>& keys) {
          "(ImageNet's: resnet18-f37072fd.pth, resnet50-0676ba61.pth, resnet50-11ad3fa6.pth; the "
          "name ends with the SHA-256's beginning; docs/weights.md); \"\": random");
   t.flag("frozen", &EncoderOptions::frozen, kFixed, "not trained");
+  t.integer("frozen_stages", &EncoderOptions::frozen_stages, {.low = 0, .high = 64}, kFixed,
+            "from the input on, not trained: of a ResNet 1 to 4, the stem with the first; 0: none");
   t.real("learning_rate_scale", &EncoderOptions::learning_rate_scale, {.low = 0}, kFixed,
          "times optimizer.learning_rate, for the encoder");
 }

@@ -33,10 +33,11 @@ BatchNorm::BatchNorm(const std::string& name, int64_t channels, const Initialize
 
 at::Tensor BatchNorm::forward(const at::Tensor& x, const Forward& forward) const {
   const int64_t rows = forward.group ? forward.group->total_rows() : x.size(0);
-  if (!forward.training || rows * values_a_row(x) <= 1) {
+  const bool frozen = layer_ < 0;
+  if (!forward.training || frozen || rows * values_a_row(x) <= 1) {
     return normalise(x, weight_, bias_, running_mean_, running_variance_, false);
   }
-  DBPS_CHECK(forward.statistics != nullptr && layer_ >= 0,
+  DBPS_CHECK(forward.statistics != nullptr,
              "a BatchNorm layer is trained without a place for its batch statistics");
   const int64_t count = x.size(0) * values_a_row(x);
   if (forward.group) {

@@ -20,7 +20,8 @@ namespace dbps::model {
 class BatchNorm {
  public:
   // Adds "<name>.weight", "<name>.bias" and the buffers "<name>.running_mean",
-  // "<name>.running_var". Without `statistics` (frozen) the layer must never be run in training.
+  // "<name>.running_var". Without `statistics` the layer is frozen: normalises by the running
+  // statistics in training, too.
   BatchNorm(const std::string& name, int64_t channels, const Initializer& initial,
             Parameters& parameters, BatchStatistics* statistics);
 

@@ -73,9 +73,7 @@ class FoldedEncoder final : public ScanEncoder {
 
 ConvolutionalEncoder::ConvolutionalEncoder(const EncoderOptions& options, at::TensorOptions tensor,
                                            int64_t seed, BatchStatistics& statistics)
-    : options_(options),
-      initial_(seed, tensor, "encoder"),
-      statistics_(options.frozen ? nullptr : &statistics) {
+    : options_(options), initial_(seed, tensor, "encoder"), statistics_(statistics) {
   if (options.channels != 1 && options.channels != 3) {
     throw ConfigError(fmt::format("encoder.channels = {}: give 1 or 3", options.channels));
   }
@@ -94,8 +92,13 @@ size_t ConvolutionalEncoder::add_layer(const Layer& layer) {
   const at::Tensor weight =
       parameters_.add(name, layer.replaced ? initial_.fan_in_uniform(name, shape, fan_in)
                                            : initial_.kaiming_normal(name, shape));
-  layers_.push_back({weight, BatchNorm(layer.norm, layer.out, initial_, parameters_, statistics_),
-                     layer.stride, layer.kernel / 2});
+  const bool frozen = options_.frozen || layer.stage < options_.frozen_stages;
+  layers_.push_back(
+      {weight,
+       BatchNorm(layer.norm, layer.out, initial_, parameters_, frozen ? nullptr : &statistics_),
+       layer.stride, layer.kernel / 2});
+  if (frozen) parameters_.freeze();  // as all before it are
+  num_stages_ = layer.stage + 1;
   return layers_.size() - 1;
 }
 
@@ -106,6 +109,10 @@ void ConvolutionalEncoder::complete(int64_t features, int64_t stride, bool norma
     throw ConfigError(
         fmt::format("encoder.projector = '{}': give 'auto', 'none' or 'linear'", projector));
   }
+  if (options_.frozen_stages > num_stages_) {
+    throw ConfigError(fmt::format("encoder.frozen_stages = {}: this {} has {}",
+                                  options_.frozen_stages, options_.kind, num_stages_));
+  }
   normalised_ = normalised;
   spec_.min_patch = stride;
   const bool projected = projector == "linear" || (projector == "auto" && projected_by_default);
@@ -113,7 +120,8 @@ void ConvolutionalEncoder::complete(int64_t features, int64_t stride, bool norma
   const int64_t width = options_.width == 0 ? own : options_.width;
   if (width < 0) throw ConfigError(fmt::format("encoder.width = {}: give 0 or more", width));
   if (projected) {
-    projector_.emplace(features, width, initial_, parameters_, statistics_);
+    projector_.emplace(features, width, initial_, parameters_,
+                       options_.frozen ? nullptr : &statistics_);
   } else if (width != features) {
     throw ConfigError(fmt::format(
         "encoder.width = {}: {} without projector gives {}; give 0, {}, or projector = 'linear'",
@@ -133,19 +141,17 @@ at::Tensor ConvolutionalEncoder::pooled(const at::Tensor& patches, const RunLaye
 }
 
 at::Tensor ConvolutionalEncoder::embed(const at::Tensor& patches_nCHW, const Forward& forward) {
-  const Forward evaluation;
-  const Forward& used = options_.frozen ? evaluation : forward;
   const at::ScalarType type = forward.compute_type.value_or(layers_.front().weight.scalar_type());
   const RunLayer run = [&](size_t index, const at::Tensor& x, Activation activation,
                            const at::Tensor& residual) {
     const ConvBn& layer = layers_[index];
     at::Tensor y = layer.norm.forward(
-        trained_convolution(x, layer.weight.to(type), layer.stride, layer.padding), used);
+        trained_convolution(x, layer.weight.to(type), layer.stride, layer.padding), forward);
     if (residual.defined()) y.add_(residual);
     return activation == Activation::kRelu ? y.relu_() : y;
   };
   const at::Tensor features = pooled(patches_nCHW.to(type), run);
-  return projector_ ? projector_->forward(features, used) : features;
+  return projector_ ? projector_->forward(features, forward) : features;
 }
 
 std::unique_ptr<ScanEncoder> ConvolutionalEncoder::make_scan_copy(at::ScalarType type) {

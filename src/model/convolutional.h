@@ -41,6 +41,7 @@ class ConvolutionalEncoder : public Encoder {
     int64_t out = 0;
     int64_t kernel = 3;  // padded by kernel / 2
     int64_t stride = 1;
+    int64_t stage = 0;      // never less than that of the layer before; the stem's is the first
     bool replaced = false;  // initialised as PyTorch's default, not Kaiming-normal
   };
 
@@ -71,9 +72,10 @@ class ConvolutionalEncoder : public Encoder {
 
   EncoderOptions options_;
   Initializer initial_;
-  BatchStatistics* statistics_;  // null when frozen
+  BatchStatistics& statistics_;
   Parameters parameters_;
   std::vector<ConvBn> layers_;
+  int64_t num_stages_ = 0;
   bool normalised_ = false;
   std::optional<Projector> projector_;
 };

@@ -31,15 +31,14 @@ class FeatureEncoder final : public Encoder {
  public:
   FeatureEncoder(const EncoderOptions& options, at::TensorOptions tensor, int64_t seed,
                  BatchStatistics& statistics)
-      : frozen_(options.frozen),
-        width_in_(checked(options).width_in),
+      : width_in_(checked(options).width_in),
         projector_(options.width_in, options.width == 0 ? kProjectedWidth : options.width,
                    Initializer(seed, tensor, "encoder"), parameters_,
                    options.frozen ? nullptr : &statistics) {
     spec_.width = options.width == 0 ? kProjectedWidth : options.width;
     spec_.channels = 0;
     spec_.min_patch = 0;
-    if (frozen_) parameters_.freeze();
+    if (options.frozen) parameters_.freeze();
   }
 
   const EncoderSpec& spec() const override { return spec_; }
@@ -48,7 +47,7 @@ class FeatureEncoder final : public Encoder {
   at::Tensor embed(const at::Tensor& vectors_nF, const Forward& forward) override {
     DBPS_CHECK(vectors_nF.dim() == 2 && vectors_nF.size(1) == width_in_,
                "the features encoder was given vectors of another width");
-    return projector_.forward(vectors_nF, frozen_ ? Forward{} : forward);
+    return projector_.forward(vectors_nF, forward);
   }
 
   // One Linear: nothing to gain from another type.
@@ -61,6 +60,13 @@ class FeatureEncoder final : public Encoder {
     if (options.width_in < 1) {
       throw ConfigError("encoder.features.width_in is not known: give the width of the vectors");
     }
+    if (options.frozen_stages > 0) {
+      throw ConfigError(
+          fmt::format("encoder.frozen_stages = {}: encoder.kind = 'features' has no stages, what "
+                      "made the vectors "
+                      "is not trained; leave it out",
+                      options.frozen_stages));
+    }
     if (options.width < 0) {
       throw ConfigError(fmt::format("encoder.width = {}: give 0 or more", options.width));
     }
@@ -72,7 +78,6 @@ class FeatureEncoder final : public Encoder {
     return options;
   }
 
-  const bool frozen_;
   const int64_t width_in_;
   EncoderSpec spec_;
   Parameters parameters_;

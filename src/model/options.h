@@ -14,7 +14,9 @@ struct EncoderOptions {
   int64_t width = 0;               // D; 0: 512 behind a projector, else the encoder's own
   std::string projector = "auto";  // "auto": as the paper's for this encoder; "none"; "linear"
   std::string weights = "";        // .safetensors or .pth (model_weights.h); "": random
-  bool frozen = false;
+  bool frozen = false;             // nothing of it is trained, its projector included
+  int64_t frozen_stages =
+      0;  // of a convolutional encoder, from the input on; its stem with the first
   double learning_rate_scale = 1.0;
   int64_t width_in = 0;  // of kind "features": width of a vector; 0: the store's, resolved at the
                          // start

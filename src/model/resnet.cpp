@@ -36,8 +36,7 @@ class Resnet final : public ConvolutionalEncoder {
     int64_t in = 64;
     for (int64_t stage = 0; stage < options.stages; ++stage) {
       for (int64_t block = 0; block < architecture.blocks[stage]; ++block) {
-        in = add_block(architecture.bottleneck, fmt::format("layer{}.{}", stage + 1, block), in,
-                       int64_t{64} << stage, stage > 0 && block == 0 ? 2 : 1);
+        in = add_block(architecture.bottleneck, stage, block, in);
       }
     }
     if (options.channels != 3) spec_.replaced_stem = "conv1.weight";
@@ -56,8 +55,10 @@ class Resnet final : public ConvolutionalEncoder {
   };
 
   // Returns the channels that the block gives.
-  int64_t add_block(bool bottleneck, const std::string& name, int64_t in, int64_t channels,
-                    int64_t stride) {
+  int64_t add_block(bool bottleneck, int64_t stage, int64_t number_in_stage, int64_t in) {
+    const std::string name = fmt::format("layer{}.{}", stage + 1, number_in_stage);
+    const int64_t channels = int64_t{64} << stage;
+    const int64_t stride = stage > 0 && number_in_stage == 0 ? 2 : 1;
     struct Size {
       int64_t out;
       int64_t kernel;
@@ -76,7 +77,8 @@ class Resnet final : public ConvolutionalEncoder {
                                         .in = width,
                                         .out = size.out,
                                         .kernel = size.kernel,
-                                        .stride = size.stride}));
+                                        .stride = size.stride,
+                                        .stage = stage}));
       width = size.out;
     }
     if (stride != 1 || in != width) {
@@ -85,7 +87,8 @@ class Resnet final : public ConvolutionalEncoder {
                                     .in = in,
                                     .out = width,
                                     .kernel = 1,
-                                    .stride = stride});
+                                    .stride = stride,
+                                    .stage = stage});
     }
     blocks_.push_back(std::move(block));
     return width;

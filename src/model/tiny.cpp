@@ -1,4 +1,4 @@
-// `tiny`: four convolutions for pictures as simple as the demo's; D = 64.
+// `tiny`: four convolutions for pictures as simple as the demo's, each a stage; D = 64.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -20,12 +20,13 @@ class Tiny final : public ConvolutionalEncoder {
     };
     int64_t in = options.channels;
     for (const Size& size : {Size{16, 2}, Size{32, 2}, Size{64, 2}, Size{64, 1}}) {
-      ++layers_;
+      const auto stage = static_cast<int64_t>(layers_++);
       add_layer({.convolution = fmt::format("conv{}", layers_),
                  .norm = fmt::format("bn{}", layers_),
                  .in = in,
                  .out = size.out,
-                 .stride = size.stride});
+                 .stride = size.stride,
+                 .stage = stage});
       in = size.out;
     }
     // Without normalised features training collapses half-way: BatchNorm's statistics follow what

@@ -78,6 +78,7 @@ const std::map<std::string, Example> kExamples = {
     {"encoder.projector", {"\"linear\"", {"\"square\"", "true"}}},
     {"encoder.weights", {"\"w.pth\"", {"1", "true"}}},
     {"encoder.frozen", {"true", {"1", "\"x\""}}},
+    {"encoder.frozen_stages", {"2", {"-1", "65", "true"}}},
     {"encoder.learning_rate_scale", {"0.1", {"-1", "true"}}},
     {"encoder.features.width_in", {"1024", {"-1", "70000", "true"}}},
     {"aggregator.kind", {"\"cross_attention\"", {"\"sum\"", "1"}}},

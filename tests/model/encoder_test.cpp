@@ -174,6 +174,52 @@ TEST(Encoder, FrozenUsesRunningStatisticsAndHasNoGradient) {
   EXPECT_TRUE(embeddings.equal(encoder->embed(patches, {})));
 }
 
+TEST(Encoder, FrozenStagesKeepWeightsAndStatistics) {
+  BatchStatistics statistics;
+  const auto encoder = make_encoder({.kind = "resnet18", .width = 0, .frozen_stages = 2},
+                                    at::kDouble, 1, statistics);
+  Forward forward;
+  forward.training = true;
+  forward.statistics = &statistics;
+  const at::Tensor patches = noise("patches.0", {4, 3, 64, 64});
+  const auto is_kept = [](const std::string& name) {
+    return !name.starts_with("layer3.") && !name.starts_with("layer4.");
+  };
+  std::map<std::string, at::Tensor> before;
+  for (const NamedTensor& buffer : encoder->parameters().buffers()) {
+    before[buffer.name] = buffer.tensor.clone();
+  }
+  statistics.reset();
+  const at::Tensor embeddings = encoder->embed(patches, forward);
+  embeddings.sum().backward();
+  statistics.update_running();
+  for (const NamedTensor& parameter : encoder->parameters().parameters()) {
+    EXPECT_EQ(parameter.tensor.grad().defined(), !is_kept(parameter.name)) << parameter.name;
+  }
+  for (const NamedTensor& buffer : encoder->parameters().buffers()) {
+    EXPECT_EQ(buffer.tensor.equal(before.at(buffer.name)), is_kept(buffer.name)) << buffer.name;
+  }
+  // Frozen stages normalise by their running statistics, in training too; the others do not.
+  const auto changes = [&](const std::string& name) {
+    for (const NamedTensor& buffer : encoder->parameters().buffers()) {
+      if (buffer.name == name) buffer.tensor.mul_(2);
+    }
+    return !encoder->embed(patches, forward).equal(embeddings);
+  };
+  EXPECT_FALSE(changes("layer3.0.bn1.running_var"));
+  EXPECT_TRUE(changes("layer1.0.bn1.running_var"));
+}
+
+TEST(Encoder, FrozenStagesAreThoseThatThereAre) {
+  BatchStatistics statistics;
+  const auto make = [&](EncoderOptions options) {
+    make_encoder(options, at::kFloat, 1, statistics);
+  };
+  EXPECT_NO_THROW(make({.kind = "resnet50", .stages = 3, .frozen_stages = 3}));
+  EXPECT_THROW(make({.kind = "resnet50", .stages = 3, .frozen_stages = 4}), ConfigError);
+  EXPECT_THROW(make({.kind = "features", .frozen_stages = 1, .width_in = 8}), ConfigError);
+}
+
 TEST(Encoder, InitialWeightsFollowTheirLawAndTheirSeed) {
   BatchStatistics statistics;
   const EncoderOptions options = {.kind = "resnet18", .stages = 2, .channels = 1, .width = 0};
