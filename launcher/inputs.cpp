@@ -43,7 +43,7 @@ void check_store(const store::Reader& store, const training::TrainedModel& train
                                   vectors ? "features" : "pictures"));
   }
   if (settings.kind == store::Kind::kImages) return;
-  if (trained.slides) training::check_scale(*trained.slides, trained.weights.string(), store);
+  training::check_seen(trained.slides, trained.weights.string(), store);
   if (settings.kind != store::Kind::kTiles) return;
   if (config.data.resize != data::Resize::kNone || config.data.patch_size != settings.tile_size) {
     throw ConfigError(

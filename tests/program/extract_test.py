@@ -19,7 +19,7 @@ import torch
 import torchvision
 
 from features_test import FEATURE_RUN
-from harness import ProgramTest, run, start
+from harness import ProgramTest, run, start, without_key
 
 MAKE_TILES = os.environ["DBPS_MAKE_TILES"]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -269,6 +269,45 @@ class Extract(ProgramTest):
                 self.assertEqual(file["coords"][:, 0].tolist(), slide["x"])
                 self.assertEqual(file["coords"].attrs["patch_size_level0"],
                                  64 * slide["downsample"])
+
+    def test_a_model_of_features_knows_the_encoder_of_its_vectors(self):
+        other, model = self.work / "other.pth", self.work / "model.safetensors"
+        make_resnet18(other, 2)
+        self.extract("seen")
+        self.extract("bf16", "--type", "float32", "--precision", "bf16")
+        self.extract("other", weights=other)
+        self.extract("mean", "--set", "data.mean=[0.5, 0.5, 0.5]")
+        self.assert_done(self.train("run", "--set", f"data.store={self.work / 'seen'}", "--set",
+                                    "training.epochs=1"))
+        self.assert_done(run("export", self.work / "run", model))
+
+        def uses(store, model):
+            begin = ("--set", f"training.initial_weights={model}", "--set", "training.epochs=1", "--set",
+                     f"data.store={store}", "--set", f"experiment.output={self.work}", "--set")
+            return (("predict", model, store), ("explain", model, store, "--maps", self.work / "maps"),
+                    ("eval", self.work / "run", "--set", f"data.store={store}"),
+                    ("train", self.config, *begin, f"experiment.name=on-{store.name}"))
+
+        for store, words in (("other", ("resnet18, weights other.pth (crc32c:",
+                                        "of vectors of resnet18, weights r18.pth (crc32c:")),
+                             ("mean", ("mean 0.5 0.5 0.5", "mean 0.485 0.456 0.406"))):
+            for use in uses(self.work / store, model):
+                refused = run(*use)
+                self.assertEqual(refused.code, 64, (use, refused.err))
+                line = refused.err.strip().splitlines()[-1]
+                for word in (str(self.work / store), *words):
+                    self.assertIn(word, line, use)
+        for use in uses(self.work / "bf16", model)[::3]:
+            done = run(*use)
+            self.assert_done(done)
+            self.assertNotIn("does not say which encoder", done.err)
+        old = self.work / "old.safetensors"
+        without_key(model, old, "slides")
+        for use in uses(self.work / "other", old)[::3]:
+            done = run(*use)
+            self.assert_done(done)
+            self.assertIn(f"{old} does not say which encoder made its vectors", done.err)
+            self.assertIn("weights other.pth (crc32c:", done.err)
 
     def test_the_encoder_of_a_run_and_patches_of_pictures(self):
         demo = run("make-demo", self.work / "demo", "--canvas", 128, "--train", 8, "--validation", 4,
