@@ -12,6 +12,7 @@
 #include "data/loader.h"
 #include "data/vectors.h"
 #include "image/codec.h"
+#include "image/slide.h"
 #include "ingest/feature_file.h"
 #include "ingest/ingest.h"
 #include "training/preprocessing.h"
@@ -43,7 +44,7 @@ void check_store(const store::Reader& store, const training::TrainedModel& train
                                   vectors ? "features" : "pictures"));
   }
   if (settings.kind == store::Kind::kImages) return;
-  if (trained.slides) training::check_scale(*trained.slides, trained.weights.string(), store);
+  training::check_seen(trained.slides, trained.weights.string(), store);
   if (settings.kind != store::Kind::kTiles) return;
   if (config.data.resize != data::Resize::kNone || config.data.patch_size != settings.tile_size) {
     throw ConfigError(
@@ -136,6 +137,26 @@ void cut_slide(const Input& input, const training::TrainedModel& trained, const 
   open.owner = folder;
 }
 
+bool is_slide(const fs::path& path) {
+  try {
+    const image::SlideInfo info = image::open_slide(path)->info();
+    const bool is_picture = info.format == "TIFF" || info.format == "JPEG" || info.format == "PNG";
+    return info.levels.size() > 1 || !is_picture;
+  } catch (const DataError&) {
+    return false;
+  }
+}
+
+// A model of pictures that are not resized looks like one of tiles whose file is older than the
+// settings of slides in it.
+void refuse_slide(const fs::path& path, const training::TrainedModel& trained) {
+  if (trained.config->data.resize != data::Resize::kNone || !is_slide(path)) return;
+  throw DataError(fmt::format(
+      "{}: it is a slide, and {} does not say how its slides were cut: ingest it as those were "
+      "(dbps ingest --kind tiles), and predict the store",
+      path.string(), trained.weights.string()));
+}
+
 }  // namespace
 
 std::vector<Input> list_inputs(const std::vector<std::string>& given,
@@ -175,6 +196,7 @@ OpenInput open_input(const Input& input, const training::TrainedModel& trained,
     open.batch = data::tile_batch(*open.store, open.bag, loading);
     return open;
   }
+  if (!input.store) refuse_slide(input.source, trained);
   open.encoded = input.store ? input.store->read(input.bag) : read_file(input.source);
   open.batch = data::cut_encoded(open.encoded, input.source.string(), input.id, loading);
   if (options.keep_picture) {

@@ -36,11 +36,12 @@ tensor 'features' or the only one is read, else every tensor is a bag, FILE/TENS
 store have one width.
 
 With --kind tiles slides become bags of the tiles that show tissue: .svs, .ndpi, .mrxs and what else
-OpenSlide reads, TIFF, and JPEG and PNG of any size. JPEG tiles that agree with the grid are copied as
-they are, others encoded anew (--quality). STORE/slides/ has a picture of the tissue found and one of
-the tiles kept for each slide, STORE/slides.csv what was made of it. With --coords another tool's files
-say which tiles are kept, and of which size. SOURCE may also be one HDF5 file whose groups hold the
-patches of a slide each, 'img' (IPS).
+OpenSlide reads (of its version 4 also DICOM: a folder of .dcm files is a slide), TIFF, and JPEG and PNG
+of any size. JPEG tiles that agree with the grid are copied as they are, others encoded anew
+(--quality). STORE/slides/ has a picture of the tissue found and one of the tiles kept for each slide,
+STORE/slides.csv what was made of it. With --coords another tool's files say which tiles are kept, and
+of which size. SOURCE may also be one HDF5 file whose groups hold the patches of a slide each, 'img'
+(IPS).
 
 Examples:
   dbps ingest pictures/ store/

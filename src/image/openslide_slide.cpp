@@ -12,7 +12,8 @@
 #include "image/openslide_library.h"
 #include "image/slide_formats.h"
 
-namespace dbps::image::internal {
+namespace dbps::image {
+namespace internal {
 namespace {
 
 static_assert(std::endian::native == std::endian::little,
@@ -131,4 +132,16 @@ std::unique_ptr<Slide> open_openslide(const std::string& path) {
   return std::make_unique<OpenSlideSlide>(*library, path, vendor);
 }
 
-}  // namespace dbps::image::internal
+}  // namespace internal
+
+std::string slide_series(const std::filesystem::path& path) {
+  const internal::OpenSlideLibrary* library = internal::openslide_library();
+  if (library == nullptr) return "";
+  const std::unique_ptr<openslide_t, decltype(&openslide_close)> slide(library->open(path.c_str()),
+                                                                       library->close);
+  const char* series =
+      slide ? library->get_property_value(slide.get(), "dicom.SeriesInstanceUID") : nullptr;
+  return series == nullptr ? "" : series;
+}
+
+}  // namespace dbps::image

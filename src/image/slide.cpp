@@ -6,10 +6,20 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "image/codec.h"
 #include "image/slide_formats.h"
 
 namespace dbps::image {
+namespace {
+
+const char* what_4_reads(const std::filesystem::path& path, const std::string& version) {
+  const std::string extension = to_lower(path.extension().string());
+  const bool later = extension == ".dcm" || extension == ".czi" || extension == ".avs";
+  return later && version.starts_with("3.") ? "; such slides need OpenSlide 4" : "";
+}
+
+}  // namespace
 
 std::unique_ptr<Slide> open_slide(const std::filesystem::path& path) {
   const std::string name = path.string();
@@ -28,10 +38,13 @@ std::unique_ptr<Slide> open_slide(const std::filesystem::path& path) {
     case Format::kUnknown:
       break;
   }
-  throw DataError(name + (openslide_version().empty()
+  const std::string version = openslide_version();
+  throw DataError(name + (version.empty()
                               ? ": not a TIFF, JPEG or PNG; other slides need OpenSlide, which is "
                                 "not on this machine (the Debian package libopenslide0)"
-                              : ": neither a slide that OpenSlide reads nor a TIFF, JPEG or PNG"));
+                              : fmt::format(": neither a slide that OpenSlide {} reads nor a TIFF, "
+                                            "JPEG or PNG{}",
+                                            version, what_4_reads(path, version))));
 }
 
 namespace internal {

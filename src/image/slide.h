@@ -60,6 +60,10 @@ class Slide {
 // channel, or is turned by EXIF.
 std::unique_ptr<Slide> open_slide(const std::filesystem::path& path);
 
+// Of a file that is one of a slide's several, as each of DICOM's is, what all of them name, by
+// OpenSlide; "" of any other file.
+std::string slide_series(const std::filesystem::path& path);
+
 // Of the OpenSlide on this machine, loaded if need be: "3.4.1"; "": there is none.
 std::string openslide_version();
 

@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "image/slide.h"
 #include "ingest/feature_file.h"
 
 namespace dbps::ingest {
@@ -31,8 +34,9 @@ using Extensions = std::vector<std::string>;
 const Extensions& extensions_of(store::Kind kind) {
   static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
   static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5", ".pt"};
-  static const Extensions kSlides = {".tif", ".tiff", ".svs",     ".ndpi", ".mrxs", ".scn", ".bif",
-                                     ".vms", ".vmu",  ".svslide", ".jpg",  ".jpeg", ".png"};
+  static const Extensions kSlides = {".tif", ".tiff", ".svs",  ".ndpi", ".mrxs", ".scn",
+                                     ".bif", ".vms",  ".vmu",  ".czi",  ".avs",  ".svslide",
+                                     ".dcm", ".jpg",  ".jpeg", ".png"};
   switch (kind) {
     case store::Kind::kFeatures:
       return kFeatures;
@@ -48,7 +52,8 @@ const char* what_is_read(store::Kind kind) {
     case store::Kind::kFeatures:
       return "file of features (.npy .safetensors .h5 .hdf5 .pt)";
     case store::Kind::kTiles:
-      return "slide (.tif .tiff .svs .ndpi .mrxs .scn .bif .vms .vmu .svslide .jpg .jpeg .png)";
+      return "slide (.tif .tiff .svs .ndpi .mrxs .scn .bif .vms .vmu .svslide .czi .avs .dcm "
+             ".jpg .jpeg .png)";
     default:
       return "picture (.jpg .jpeg .png .tif .tiff)";
   }
@@ -66,6 +71,8 @@ bool is_one_of(const Extensions& extensions, const fs::path& path) {
   return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
 }
 
+bool is_dicom(const fs::path& path) { return is_one_of({".dcm"}, path); }
+
 // Beside slides, JPEGs and PNGs are their thumbnails, or what a .vms consists of.
 void leave_pictures_beside_slides(std::vector<fs::path>& found,
                                   std::map<std::string, int64_t>& passed_over) {
@@ -76,6 +83,33 @@ void leave_pictures_beside_slides(std::vector<fs::path>& found,
     if (is_picture(path)) ++passed_over[to_lower(path.extension().string())];
   }
   std::erase_if(found, is_picture);
+}
+
+// A DICOM slide is the files of one series, in one folder: the first stands for all of them. Where
+// none is a slide's, the first is named as no slide later.
+void keep_one_file_a_dicom_slide(const fs::path& folder, std::vector<fs::path>& found,
+                                 std::map<std::string, int64_t>& passed_over) {
+  std::map<fs::path, std::string> series;                 // of a file
+  std::map<fs::path, std::pair<fs::path, bool>> kept_of;  // of a folder: which, whether a slide's
+  for (const fs::path& path : found) {
+    if (!is_dicom(path)) continue;
+    const bool of_slide = !(series[path] = image::slide_series(folder / path)).empty();
+    auto& [kept, is_slide] = kept_of.try_emplace(path.parent_path(), path, of_slide).first->second;
+    if (of_slide && !is_slide) std::tie(kept, is_slide) = std::pair(path, true);
+    if (of_slide && series[path] != series[kept]) {
+      throw ConfigError(fmt::format(
+          "{} holds files of two DICOM slides ({} and {}): give each slide a folder of its own, or "
+          "name one file of each in a CSV with the columns id and path",
+          (folder / path).parent_path().string(), kept.filename().string(),
+          path.filename().string()));
+    }
+  }
+  std::erase_if(found, [&](const fs::path& path) {
+    if (!is_dicom(path)) return false;
+    const fs::path& kept = kept_of[path.parent_path()].first;
+    if (series[path] != series[kept]) ++passed_over[".dcm"];
+    return path != kept;
+  });
 }
 
 // Paths of pictures below a folder, relative to it, in order.
@@ -99,19 +133,30 @@ std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
     throw ConfigError(
         fmt::format("cannot read the folder {}: {}", folder.string(), error.message()));
   }
-  if (kind == store::Kind::kTiles) leave_pictures_beside_slides(found, passed_over);
   std::sort(found.begin(), found.end());
+  if (kind == store::Kind::kTiles) {
+    leave_pictures_beside_slides(found, passed_over);
+    keep_one_file_a_dicom_slide(folder, found, passed_over);
+  }
   return found;
 }
 
+// A DICOM slide is called as its folder is.
+std::string stem_of(const fs::path& relative, const fs::path& folder) {
+  if (!is_dicom(relative)) return without_source_extension(relative.generic_string());
+  if (relative.has_parent_path()) return relative.parent_path().generic_string();
+  const fs::path whole = fs::absolute(folder / ".").lexically_normal();
+  return whole.parent_path().filename().string();
+}
+
 // Clashes are resolved alike for all that clash, so that an id does not hang on an order.
-void set_ids(const std::vector<fs::path>& relative, std::vector<SourcePicture>& pictures) {
+void set_ids(const std::vector<fs::path>& relative, const fs::path& folder,
+             std::vector<SourcePicture>& pictures) {
   std::map<std::string, int> count;
-  for (const fs::path& path : relative) ++count[without_source_extension(path.generic_string())];
+  for (const fs::path& path : relative) ++count[stem_of(path, folder)];
   for (size_t i = 0; i < relative.size(); ++i) {
-    const std::string whole = relative[i].generic_string();
-    const std::string stem = without_source_extension(whole);
-    pictures[i].id = count[stem] == 1 ? stem : whole;
+    const std::string stem = stem_of(relative[i], folder);
+    pictures[i].id = count[stem] == 1 ? stem : relative[i].generic_string();
   }
 }
 
@@ -132,13 +177,14 @@ SourceList list_folder(const fs::path& folder, store::Kind kind) {
   for (const fs::path& path : relative) {
     std::vector<std::string> folders;
     for (const fs::path& part : path.parent_path()) folders.push_back(part.string());
+    if (is_dicom(path) && !folders.empty()) folders.pop_back();
     SourcePicture picture{"", folder / path, {}};
     const size_t level = splits ? 1 : 0;
     picture.values.push_back(folders.size() > level ? folders[level] : "");
-    if (splits) picture.values.push_back(split_of_folder(folders[0]));
+    if (splits) picture.values.push_back(split_of_folder(path.begin()->string()));
     list.pictures.push_back(std::move(picture));
   }
-  set_ids(relative, list.pictures);
+  set_ids(relative, folder, list.pictures);
   return list;
 }
 

@@ -33,11 +33,12 @@ struct SourceList {
 
 // A folder: `train|val|test/<class>/*`, `<class>/*`, or pictures without classes (by extension:
 // kind = images takes JPEG, PNG and TIFF, kind = features .npy, .safetensors, .h5, .hdf5 and .pt;
-// hidden files and folders are left out). A CSV: a column `path`, relative to its folder,
-// optionally `id`, and any others, which are labels. Or one picture. Files are not opened, but for
-// the headers of .safetensors and HDF5, which may hold many bags and, in IPS's layout, their
-// labels. Throws ConfigError when there is no such source or no picture in it, DataError for a CSV
-// that is wrong; two rows with one id are named with both lines.
+// hidden files and folders are left out; the .dcm files of a folder are one slide of its name). A
+// CSV: a column `path`, relative to its folder, optionally `id`, and any others, which are labels.
+// Or one picture. Files are not opened, but for the headers of .dcm and of .safetensors and HDF5,
+// which may hold many bags and, in IPS's layout, their labels. Throws ConfigError when there is no
+// such source or no picture in it, and for a folder with files of two DICOM slides, DataError for a
+// CSV that is wrong; two rows with one id are named with both lines.
 SourceList find_sources(const std::filesystem::path& source,
                         store::Kind kind = store::Kind::kImages);
 // "2 .bmp and 1 .webp" of SourceList::passed_over.

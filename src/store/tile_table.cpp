@@ -1,7 +1,6 @@
 #include "store/tile_table.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,21 +32,10 @@ TileTable::TileTable(const std::filesystem::path& path, const std::vector<TileCo
     end = std::max(end, column.offset + rows * column.width);
   }
   begin -= begin % static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  const size_t bytes = end - begin;
-  void* mapped =
-      ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.get(), static_cast<off_t>(begin));
-  if (mapped == MAP_FAILED) {
-    throw DataError(errno_message(fmt::format("cannot map {}", path.string())));
-  }
-  mapped_ = {static_cast<uint8_t*>(mapped), [bytes](uint8_t* at) { ::munmap(at, bytes); }};
-  mapped_bytes_ = bytes;
+  mapping_ = Mapping(path, file.get(), begin, end - begin);
   for (const TileColumn& column : columns) {
-    columns_.push_back(mapped_.get() + (column.offset - begin));
+    columns_.push_back(mapping_.data() + (column.offset - begin));
   }
-}
-
-void TileTable::forget() const {
-  if (mapped_) ::madvise(mapped_.get(), mapped_bytes_, MADV_DONTNEED);
 }
 
 }  // namespace dbps::store

@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <vector>
 
 #include "store/format.h"
+#include "store/mapping.h"
 
 namespace dbps::store {
 
@@ -20,8 +20,7 @@ struct TileColumn {
   size_t width = 0;  // bytes a number
 };
 
-// Immutable; any thread may read. As with every mapped file, a shard must not be cut short while it
-// is in use.
+// Immutable; any thread may read. A shard that is cut short meanwhile ends the process (mapping.h).
 class TileTable {
  public:
   TileTable() = default;
@@ -37,7 +36,7 @@ class TileTable {
   }
   const uint8_t* column(size_t index) const { return columns_[index]; }
   // Gives back the memory of what was read so far; it comes back from the file.
-  void forget() const;
+  void forget() const { mapping_.forget(); }
 
  private:
   template <typename T>
@@ -47,8 +46,7 @@ class TileTable {
     return value;
   }
 
-  std::shared_ptr<uint8_t> mapped_;
-  size_t mapped_bytes_ = 0;
+  Mapping mapping_;
   std::vector<const uint8_t*> columns_;
   int64_t num_rows_ = 0;
 };

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "store/manifest.h"
 
 namespace dbps::training {
@@ -38,20 +40,6 @@ std::string remedy(const store::Settings& settings, double mpp) {
   return fmt::format("ingest the slides with --mpp {:.4g}", mpp);
 }
 
-}  // namespace
-
-std::optional<store::Settings> slides_of(const data::Dataset& dataset) {
-  if (dataset.kind() == store::Kind::kImages) return std::nullopt;
-  const store::Reader& first = dataset.store(0);
-  store::Settings settings = first.settings();
-  settings.mpp = common_mpp(first);
-  for (int64_t other = 1; other < dataset.num_stores(); ++other) {
-    check_scale(settings, first.folder().string(), dataset.store(other));
-  }
-  if (settings.mpp > 0) settings.tiles.level = 0;
-  return settings;
-}
-
 void check_scale(const store::Settings& slides, const std::string& model,
                  const store::Reader& store) {
   if (slides.mpp == 0) return;
@@ -63,6 +51,60 @@ void check_scale(const store::Settings& slides, const std::string& model,
     throw ConfigError(fmt::format("{}: '{}' has {:.4g} microns a pixel, but {} is of {:.4g}: {}",
                                   store.folder().string(), bag.id, mpp, model, slides.mpp,
                                   remedy(settings, slides.mpp)));
+  }
+}
+
+// What computes the same but for rounding.
+bool is_same_encoder(const store::EncoderOrigin& a, const store::EncoderOrigin& b) {
+  return std::tie(a.kind, a.hash, a.stages, a.projector, a.input) ==
+         std::tie(b.kind, b.hash, b.stages, b.projector, b.input);
+}
+
+std::string whole_text(const store::EncoderOrigin& origin) {
+  return fmt::format("{}, projector {}, {}", store::origin_text(origin), origin.projector,
+                     origin.input);
+}
+
+void check_encoder(const store::EncoderOrigin& seen, const std::string& model,
+                   const store::Reader& store) {
+  const store::EncoderOrigin& made = store.settings().encoder;
+  const std::string folder = store.folder().string();
+  if (is_same_encoder(made, seen)) return;
+  if (made.kind.empty() || seen.kind.empty()) {
+    log::warning(
+        "{} does not say which encoder made its vectors, {} does ({}): see to it that they are the "
+        "same",
+        made.kind.empty() ? folder : model, made.kind.empty() ? model : folder,
+        store::origin_text(made.kind.empty() ? seen : made));
+    return;
+  }
+  const bool alike = store::origin_text(made) == store::origin_text(seen);
+  throw ConfigError(fmt::format(
+      "{} holds vectors of {}, but {} is of vectors of {}: extract them with its encoder", folder,
+      alike ? whole_text(made) : store::origin_text(made), model,
+      alike ? whole_text(seen) : store::origin_text(seen)));
+}
+
+}  // namespace
+
+std::optional<store::Settings> slides_of(const data::Dataset& dataset) {
+  if (dataset.kind() == store::Kind::kImages) return std::nullopt;
+  const store::Reader& first = dataset.store(0);
+  store::Settings settings = first.settings();
+  settings.mpp = common_mpp(first);
+  for (int64_t other = 1; other < dataset.num_stores(); ++other) {
+    check_seen(settings, first.folder().string(), dataset.store(other));
+  }
+  if (settings.mpp > 0) settings.tiles.level = 0;
+  return settings;
+}
+
+void check_seen(const std::optional<store::Settings>& seen, const std::string& model,
+                const store::Reader& store) {
+  if (seen) check_scale(*seen, model, store);
+  const bool vectors = !seen || seen->kind == store::Kind::kFeatures;
+  if (vectors && store.settings().kind == store::Kind::kFeatures) {
+    check_encoder(seen ? seen->encoder : store::EncoderOrigin(), model, store);
   }
 }
 

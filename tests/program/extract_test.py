@@ -7,7 +7,9 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
+import time
 import unittest
 
 import h5py
@@ -17,7 +19,7 @@ import torch
 import torchvision
 
 from features_test import FEATURE_RUN
-from harness import ProgramTest, run
+from harness import ProgramTest, run, start, without_key
 
 MAKE_TILES = os.environ["DBPS_MAKE_TILES"]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -58,6 +60,19 @@ def tables(store):
                 for name in ("width", "height", "level", "downsample", "mpp"):
                     bag[name] = shard[f"bags/{name}"][i]
     return bags
+
+
+def processes_in(folder):
+    """Of the program, those whose command names this folder."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it is gone
+            continue
+        if words[0] == os.environ["DBPS_PROGRAM"].encode() and str(folder).encode() in words:
+            found.append(int(entry.name))
+    return found
 
 
 def labels(store):
@@ -152,6 +167,57 @@ class Extract(ProgramTest):
         for id_ in before:
             numpy.testing.assert_array_equal(before[id_]["content"], after[id_]["content"])
 
+    def bags_of(self, out):
+        """{journal of a shard: whole bags in it}"""
+        return {path.name: path.read_bytes().count(b"\n") - 1
+                for path in (self.work / out).glob("shard-*.journal")}
+
+    def kill_in_mid_slide(self, store, out, ranks):
+        """Once each rank has a whole bag, and is some tiles into the next."""
+        words = ("extract", store, self.work / out, "--encoder", "resnet18", "--weights", self.weights)
+        process = start(*words, ranks=ranks)
+        deadline = time.time() + 60
+        while time.time() < deadline and process.poll() is None:
+            bags = self.bags_of(out)
+            if len(bags) == max(ranks, 1) and min(bags.values()) > 0:
+                break
+            time.sleep(0.001)
+        time.sleep(0.05)
+        killed = processes_in(self.work / out)
+        self.assertEqual(len(killed), max(ranks, 1), "too late")
+        for one in killed:
+            os.kill(one, signal.SIGSTOP)
+        whole = sum(self.bags_of(out).values())
+        for one in killed:
+            os.kill(one, signal.SIGKILL)
+        process.communicate(timeout=60)
+        self.assertFalse((self.work / out / "store.json").exists(), "too late")
+        return whole
+
+    def test_killed_in_mid_slide_it_goes_on(self):
+        tiles = self.work / "tiles"
+        subprocess.run([MAKE_TILES, tiles, "slides=6", "validation=0", "test=0", "least=120",
+                        "most=150", "tile=64"], check=True)
+        self.extract("whole", store=tiles)
+        self.assertEqual(len(tables(self.work / "whole")), 6)
+        fingerprint = json.loads((self.work / "whole" / "store.json").read_text())["fingerprint"]
+        for ranks in (0, 2):
+            out = f"killed-{ranks}"
+            whole = self.kill_in_mid_slide(tiles, out, ranks)
+            summary = self.extract(out, store=tiles, ranks=ranks)
+            self.assertEqual((summary["skipped"], summary["kept"]), (whole, 6 - whole))
+            self.assertLess(whole, 6)
+            undisturbed = tables(self.work / "whole")
+            for id_, bag in tables(self.work / out).items():
+                self.assertEqual(numpy.stack(bag.pop("content")).tobytes(),
+                                 numpy.stack(undisturbed[id_].pop("content")).tobytes(), id_)
+                self.assertEqual(bag, undisturbed.pop(id_))
+            self.assertEqual(undisturbed, {})
+            made = json.loads((self.work / out / "store.json").read_text())
+            self.assertEqual(made["fingerprint"], fingerprint)
+            left = {path.suffix for path in (self.work / out).iterdir()}
+            self.assertEqual(left, {".h5", ".json", ".csv"})
+
     def test_another_encoder_is_refused_by_name(self):
         self.extract("out")
         other = self.work / "other.pth"
@@ -203,6 +269,45 @@ class Extract(ProgramTest):
                 self.assertEqual(file["coords"][:, 0].tolist(), slide["x"])
                 self.assertEqual(file["coords"].attrs["patch_size_level0"],
                                  64 * slide["downsample"])
+
+    def test_a_model_of_features_knows_the_encoder_of_its_vectors(self):
+        other, model = self.work / "other.pth", self.work / "model.safetensors"
+        make_resnet18(other, 2)
+        self.extract("seen")
+        self.extract("bf16", "--type", "float32", "--precision", "bf16")
+        self.extract("other", weights=other)
+        self.extract("mean", "--set", "data.mean=[0.5, 0.5, 0.5]")
+        self.assert_done(self.train("run", "--set", f"data.store={self.work / 'seen'}", "--set",
+                                    "training.epochs=1"))
+        self.assert_done(run("export", self.work / "run", model))
+
+        def uses(store, model):
+            begin = ("--set", f"training.initial_weights={model}", "--set", "training.epochs=1", "--set",
+                     f"data.store={store}", "--set", f"experiment.output={self.work}", "--set")
+            return (("predict", model, store), ("explain", model, store, "--maps", self.work / "maps"),
+                    ("eval", self.work / "run", "--set", f"data.store={store}"),
+                    ("train", self.config, *begin, f"experiment.name=on-{store.name}"))
+
+        for store, words in (("other", ("resnet18, weights other.pth (crc32c:",
+                                        "of vectors of resnet18, weights r18.pth (crc32c:")),
+                             ("mean", ("mean 0.5 0.5 0.5", "mean 0.485 0.456 0.406"))):
+            for use in uses(self.work / store, model):
+                refused = run(*use)
+                self.assertEqual(refused.code, 64, (use, refused.err))
+                line = refused.err.strip().splitlines()[-1]
+                for word in (str(self.work / store), *words):
+                    self.assertIn(word, line, use)
+        for use in uses(self.work / "bf16", model)[::3]:
+            done = run(*use)
+            self.assert_done(done)
+            self.assertNotIn("does not say which encoder", done.err)
+        old = self.work / "old.safetensors"
+        without_key(model, old, "slides")
+        for use in uses(self.work / "other", old)[::3]:
+            done = run(*use)
+            self.assert_done(done)
+            self.assertIn(f"{old} does not say which encoder made its vectors", done.err)
+            self.assertIn("weights other.pth (crc32c:", done.err)
 
     def test_the_encoder_of_a_run_and_patches_of_pictures(self):
         demo = run("make-demo", self.work / "demo", "--canvas", 128, "--train", 8, "--validation", 4,

@@ -110,6 +110,18 @@ def read_safetensors(path):
             for name, entry in header.items()}
 
 
+def without_key(source, target, key):
+    """A copy of a model's file whose header does not have this, as one of an older version."""
+    raw = pathlib.Path(source).read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8:8 + length])
+    del header["__metadata__"][key]
+    header["__metadata__"].pop("crc32c", None)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    pathlib.Path(target).write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + length:])
+
+
 def latest_weights(run_folder):
     checkpoints = pathlib.Path(run_folder) / "checkpoints"
     name = (checkpoints / "latest").read_text().strip()

@@ -12,7 +12,7 @@ import numpy
 import openslide
 from PIL import Image
 
-from harness import ProgramTest, run
+from harness import ProgramTest, run, without_key
 from slide_rule import Rule, Slide, kept_tiles
 
 TILE, MPP = 32, 1.0   # pixels of a tile, at half the resolution of the slides
@@ -338,6 +338,23 @@ class MapsTest(ProgramTest):
         named.write_text(f"id,path,mpp\none,{folder / 'c.tif'},0.5\n")
         (line,) = self.predict(named)
         self.assertEqual((line["id"], line["salient"]), ("one", lines[0]["salient"]))
+
+    def test_a_model_that_does_not_say_how_slides_are_cut_takes_none(self):
+        old = self.work / "old.safetensors"
+        without_key(self.model, old, "slides")
+        slide = self.slides / "slide-006.tif"
+        renamed = self.work / "renamed.svs"
+        shutil.copy(slide, renamed)
+        flat = self.work / "flat.tif"
+        Image.fromarray(numpy.full((256, 320, 3), 190, numpy.uint8)).save(flat)
+        lines = self.predict(slide, renamed, flat, model=old, code=65)
+        for line, path in zip(lines, (slide, renamed)):
+            self.assertIn(f"{path}: it is a slide, and {old} does not say", line["error"])
+            self.assertIn("predict the store", line["error"])
+        self.assertNotIn("error", lines[2])
+        (line,) = [line for line in self.predict(self.store, model=old) if line["id"] == "slide-006"]
+        (same,) = self.predict(slide)
+        self.assertEqual(line["salient"], same["salient"])
 
     def test_a_store_of_another_scale_is_refused_by_name(self):
         coarse = self.ingested("coarse", 2)

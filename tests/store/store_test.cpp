@@ -1,5 +1,6 @@
 // Reading, and what every kind of damage looks like to a reader and to verify.
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <thread>
 
@@ -50,6 +51,23 @@ TEST(StoreTest, ManyBagsInSeveralShardsComeBackInIdOrder) {
   EXPECT_TRUE(verification.damages.empty());
   EXPECT_EQ(verification.bags, 60);
   EXPECT_EQ(verification.shards, reader.num_shards());
+}
+
+TEST_F(DamageTest, AShardThatIsCutShortWhileItIsMappedIsNamed) {
+  const auto read_cut = [&] {
+    const Reader reader(store_);
+    fs::resize_file(shard_, 0);
+    for (int64_t bag = 0; bag < reader.num_bags(); ++bag) reader.tile(bag);
+  };
+  EXPECT_EXIT(read_cut(), testing::ExitedWithCode(65),
+              "error: .*shard-00001.h5 can no longer be read: another program cut it short");
+  const auto sent_another = [&] {
+    const Reader reader(temp_.path() / "again");
+    { const Reader forgotten(temp_.path() / "again"); }
+    ::raise(SIGBUS);
+  };
+  make_store(temp_.path() / "again", pictures_);
+  EXPECT_EXIT(sent_another(), testing::KilledBySignal(SIGBUS), "^$");
 }
 
 TEST(StoreTest, NothingButShardsAndStoreJsonIsLeft) {
