@@ -105,7 +105,10 @@ data::HostBatch read_vectors(const Input& input, int64_t width) {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = (fs::temp_directory_path() / "dbps-slide-XXXXXX").string();
+    std::error_code error;
+    const fs::path above = fs::temp_directory_path(error);
+    if (error) throw ConfigError("TMPDIR names no folder: slides are cut into one there");
+    std::string pattern = (above / "dbps-slide-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) {
       throw RuntimeFault(errno_message(fmt::format("cannot make a folder like {}", pattern)));
     }

@@ -294,8 +294,11 @@ Loaded Manager::load(const std::string& name) {
   if (name == "best" || name == "latest") {
     resolved = pointed_to(folder / name);
     if (resolved.empty()) {
-      throw DataError(fmt::format("{} is not there: no checkpoint is the {} one",
-                                  (folder / name).string(), name));
+      throw DataError(fmt::format(
+          "{} is not there: no checkpoint is the {} one{}", (folder / name).string(), name,
+          name == "best" ? " before a validation: --checkpoint latest takes "
+                           "the last one"
+                         : ""));
     }
     if (!step_of(resolved)) {
       throw DataError(

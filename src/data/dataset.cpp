@@ -240,6 +240,9 @@ Dataset::Dataset(const DataOptions& options, std::vector<TaskColumn> tasks)
           options.split);
     }
   }
+  warn_of_divided_patients(pictures_, !options.split.empty()    ? options.split
+                                      : !options.labels.empty() ? options.labels
+                                                                : "the store's labels.csv");
   if (!has_split(pictures_, Split::kValidation) && options.fraction_validation > 0) {
     draw_validation(options.fraction_validation, options.split_seed, pictures_);
   }

@@ -67,25 +67,21 @@ class SplitColumns {
   std::set<std::string> folds_;
 };
 
-// A patient's pictures in training make those in test too easy.
-void warn_of_divided_patients(const std::vector<Picture>& pictures, const std::vector<bool>& named,
-                              const std::filesystem::path& path) {
+}  // namespace
+
+void warn_of_divided_patients(const std::vector<Picture>& pictures, const std::string& source) {
   std::map<std::string, std::set<Split>> splits;
-  for (size_t i = 0; i < pictures.size(); ++i) {
-    if (named[i] && !pictures[i].patient.empty()) {
-      splits[pictures[i].patient].insert(pictures[i].split);
-    }
+  for (const Picture& picture : pictures) {
+    if (!picture.patient.empty()) splits[picture.patient].insert(picture.split);
   }
   std::vector<std::string> divided;
   for (const auto& [patient, in] : splits) {
     if (in.size() > 1) divided.push_back(patient);
   }
   if (divided.empty()) return;
-  log::warning("{}: {} in more than one split: {}", path.string(),
+  log::warning("{}: {} in more than one split: {}", source,
                counted(static_cast<int64_t>(divided.size()), "patient"), join_words(divided, 3));
 }
-
-}  // namespace
 
 const char* split_name(Split split) {
   switch (split) {
@@ -169,7 +165,6 @@ std::vector<bool> read_splits(const std::filesystem::path& path, int64_t fold,
   }
   std::vector<bool> named(pictures.size());
   std::transform(line_of.begin(), line_of.end(), named.begin(), [](int line) { return line != 0; });
-  warn_of_divided_patients(pictures, named, path);
   return named;
 }
 

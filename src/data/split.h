@@ -26,10 +26,12 @@ std::vector<int64_t> stratify(const std::vector<SplitItem>& items,
 
 // Sets the split of each picture as a CSV says (CLAM's and TransMIL's too: base/split_csv.h), by
 // `split`, or by `fold`, where that of number `fold` is the validation split; returns, a picture,
-// whether the CSV names it. Warns of patients in more than one split. Throws DataError for the
-// file, ConfigError when no row has that fold.
+// whether the CSV names it. Throws DataError for the file, ConfigError when no row has that fold.
 std::vector<bool> read_splits(const std::filesystem::path& path, int64_t fold,
                               std::vector<Picture>& pictures);
+
+// A patient's pictures in training make those in test too easy. `source` names what divided them.
+void warn_of_divided_patients(const std::vector<Picture>& pictures, const std::string& source);
 
 // Moves `fraction` of the training pictures into validation: stratified by the first task, whole
 // patients together.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
 #include "base/csv.h"
@@ -46,18 +47,30 @@ std::vector<SelectedPatch> patches_from(const Json& json) {
 }
 
 // Predictions as bytes for the other ranks; CBOR keeps doubles exact.
-std::string pack(const std::vector<Prediction>& predictions, bool stopped) {
+std::string pack(const std::vector<Prediction>& predictions, const InferenceCost& cost,
+                 bool stopped) {
   Json rows = Json::array();
   for (const Prediction& p : predictions) {
     rows.push_back({p.picture, p.probabilities, to_json(p.salient), to_json(p.sub_salient),
                     p.patch_width, p.patch_height});
   }
-  const std::vector<uint8_t> bytes = Json::to_cbor(Json{{"stopped", stopped}, {"rows", rows}});
+  const std::vector<uint8_t> bytes =
+      Json::to_cbor(Json{{"stopped", stopped},
+                         {"rows", rows},
+                         {"cost", {cost.batch, cost.seconds_a_batch, cost.bytes_peak}}});
   return std::string(bytes.begin(), bytes.end());
 }
 
-bool unpack(const std::string& bytes, std::vector<Prediction>& predictions) {
+// `cost`: of the slowest rank among those with the largest batch; some may have had none.
+bool unpack(const std::string& bytes, std::vector<Prediction>& predictions, InferenceCost& cost) {
   const Json json = Json::from_cbor(bytes);
+  const auto batch = json["cost"][0].get<int64_t>();
+  const auto seconds = json["cost"][1].get<double>();
+  if (std::tie(batch, seconds) > std::tie(cost.batch, cost.seconds_a_batch)) {
+    cost.batch = batch;
+    cost.seconds_a_batch = seconds;
+  }
+  cost.bytes_peak = std::max(cost.bytes_peak, json["cost"][2].get<int64_t>());
   for (const Json& row : json["rows"]) {
     Prediction p;
     p.picture = row[0].get<int64_t>();
@@ -237,13 +250,13 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
     stopped = true;
   }
 
-  const InferenceCost cost = cost_of(timed, device);
+  InferenceCost cost = cost_of(timed, device);
   if (!place.leads()) mine.clear();
 
   watchdog.wait("gather");
   std::vector<Prediction> all;
-  for (const std::string& bytes : world.all_gather(pack(mine, stopped))) {
-    stopped = unpack(bytes, all) || stopped;
+  for (const std::string& bytes : world.all_gather(pack(mine, cost, stopped))) {
+    stopped = unpack(bytes, all, cost) || stopped;
   }
   if (stopped) return std::nullopt;
   std::sort(all.begin(), all.end(),

@@ -26,6 +26,7 @@ struct TaskEvaluation {
 };
 
 // What prediction took on this rank, reading and decoding not counted.
+// Over all ranks: of the slowest among those with the largest batch.
 struct InferenceCost {
   int64_t batch = 0;           // pictures, of the largest batch
   double seconds_a_batch = 0;  // the median over batches of that size; the first warms up and is

@@ -180,6 +180,15 @@ TEST_F(DatasetTest, ASplitOfClamIsRead) {
   expect_error<DataError>({"file.csv:3", "'c'", "line 2"});
 }
 
+TEST_F(DatasetTest, PatientsInTwoSplitsOfTheLabelsAreToldOf) {
+  store({"a", "b", "c", "d"});
+  labels("id,label,patient,split\na,x,p,train\nb,y,q,train\nc,x,p,test\nd,y,,test\n");
+  testing::internal::CaptureStderr();
+  open();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("the store's labels.csv: 1 patient in more than one split: p"));
+}
+
 TEST_F(DatasetTest, PatientsInTwoSplitsAreToldOf) {
   store({"a", "b", "c", "d"});
   labels("id,label,patient\na,x,p\nb,y,q\nc,x,p\nd,y,\n");
