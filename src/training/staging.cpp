@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <string>
@@ -21,6 +22,11 @@ namespace {
 
 bool is_staged(const config::Config& config) {
   return config.data.placement == data::StorePlacement::kStaged;
+}
+
+// That a patch group spans.
+int64_t nodes_a_group(const config::Config& config, const distributed::World& world) {
+  return std::max<int64_t>(1, config.distributed.patch_group / world.local_size());
 }
 
 // A copy a home and store, of those on this node.
@@ -92,6 +98,18 @@ data::ReaderPlace reader_place(const config::Config& config, const distributed::
   if (!is_staged(config)) return {0, 1, group.group, group.num_groups};
   return {world.node(), world.num_nodes(), world.local_rank() / group.size,
           world.local_size() / group.size};
+}
+
+data::BagShare bag_share(const config::Config& config, const data::Dataset& dataset,
+                         const distributed::World& world) {
+  const distributed::PatchGroup group = distributed::patch_group_of(world, config.distributed);
+  data::BagShare share;
+  share.member = group.member;
+  share.members = group.size;
+  share.by_place = config.data.stage_homes > 0;
+  share.apart = is_staged(config) && dataset.kind() != store::Kind::kImages &&
+                nodes_a_group(config, world) > 1;
+  return share;
 }
 
 void check_placement(const config::Config& config, distributed::World& world) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "data/bag_share.h"
 #include "data/dataset.h"
 #include "data/homes.h"
 #include "distributed/watchdog.h"
@@ -16,6 +17,10 @@ namespace dbps::training {
 
 // Which part of what lies in homes this rank's patch group reads.
 data::ReaderPlace reader_place(const config::Config& config, const distributed::World& world);
+
+// Which part of every bag this rank scans.
+data::BagShare bag_share(const config::Config& config, const data::Dataset& dataset,
+                         const distributed::World& world);
 
 // Bags of store number `store` of the dataset.
 struct StagedCopy {
