@@ -142,8 +142,7 @@ int64_t count_places(const config::Config& config, distributed::World& world) {
   if (whole) return num_nodes / (size / a_node);
   throw ConfigError(fmt::format(
       "distributed.patch_group = {}: ranks {} and {} share slides but lie on different nodes, "
-      "which "
-      "with data.placement = \"staged\" groups must fill: start as many ranks on each node, "
+      "which with data.placement = \"staged\" groups must fill: start as many ranks on each node, "
       "neighbours on one (--map-by slot), and let patch_group divide them or be a multiple of them",
       size, stray / size * size, stray));
 }
