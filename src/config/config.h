@@ -58,9 +58,10 @@ Config with_overrides(const Config& config, const std::vector<std::string>& over
 void fit_pictures(const Config& config);
 void fit_tiles(Config& config, int64_t tile_size);
 
-// What only the machine tells: fills in data.stage_homes for stores staged to so many nodes. Throws
-// ConfigError where homes, nodes, batch and micro-batches do not divide.
-void fit_homes(Config& config, int64_t nodes);
+// What only the machine tells: fills in data.stage_homes for stores staged to so many places:
+// nodes, or the nodes of a patch group. Throws ConfigError where homes, places, batch and
+// micro-batches do not divide.
+void fit_homes(Config& config, int64_t places);
 
 // The whole configuration as TOML that load() reads back to the same. `comments`: what each key
 // means, its range, and whether a resumed run may change it (`train --print-config`).

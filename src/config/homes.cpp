@@ -29,16 +29,19 @@ void check_homes(const Config& config, const Where& where) {
   }
 }
 
-void fit_homes(Config& config, int64_t nodes) {
+void fit_homes(Config& config, int64_t places) {
   data::DataOptions& data = config.data;
   if (data.placement == data::StorePlacement::kStaged) {
-    if (data.stage_homes == 0) data.stage_homes = nodes;
-    if (data.stage_homes % nodes != 0) {
+    if (data.stage_homes == 0) data.stage_homes = places;
+    if (data.stage_homes % places != 0) {
       refuse(
           written_in(config), "data.stage_homes",
-          fmt::format("= {} must be a multiple of the {} nodes: start on a divisor of it, or set "
+          fmt::format("= {} must be a multiple of the {} nodes{}: start on a divisor of it, or set "
                       "data.placement = \"shared\"",
-                      data.stage_homes, nodes));
+                      data.stage_homes, places,
+                      config.distributed.patch_group > 1
+                          ? " (or groups of nodes, where distributed.patch_group spans several)"
+                          : ""));
     }
   }
   check_homes(config, written_in(config));

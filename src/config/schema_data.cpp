@@ -118,7 +118,8 @@ void add_placement_keys(Table<Section<&Config::data>>& t) {
   t.integer(
        "stage_homes", &DataOptions::stage_homes, {.high = 4096}, kFixed,
        "parts of the store, of equal size, that lie on nodes of their own; each batch takes as "
-       "many pictures from each; 0: one a node when staged, else one")
+       "many pictures from each; 0: one a node when staged (or the nodes of a patch group), else "
+       "one")
       .automatic = automatic(0);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "data/device_jitter.h"
+#include "data/packed_tiles.h"
 #include "data/tile_stream.h"
 
 namespace dbps::data {
@@ -63,7 +64,40 @@ void erase_part(T* plane, const int32_t* part, int64_t width) {
   }
 }
 
+// Of each row its place in batch.pixels, which holds the ranks' own vectors end to end; -1: not
+// there.
+std::vector<int64_t> slots_of(const HostBatch& batch) {
+  std::vector<int64_t> slots(static_cast<size_t>(batch.offsets.back()), -1);
+  const auto parts = batch.own_parts();
+  int64_t next = 0;
+  for (size_t bag = 0; bag < parts.size(); ++bag) {
+    for (int64_t i = parts[bag].first; i < parts[bag].second; ++i) {
+      slots[batch.offsets[bag] + i] = next++;
+    }
+  }
+  return slots;
+}
+
 }  // namespace
+
+std::vector<std::pair<int64_t, int64_t>> HostBatch::own_parts() const {
+  std::vector<std::pair<int64_t, int64_t>> parts;
+  for (const HostBag& bag : bags) {
+    parts.push_back(share.of(bag.index, bag.grid_columns * bag.grid_rows));
+  }
+  return parts;
+}
+
+void join(HostBatch& batch, const SumOverRanks& sum) {
+  if (!batch.greys.defined()) return;
+  const at::Tensor greys = sum(batch.greys).contiguous();
+  for (size_t bag = 0; bag < batch.bags.size(); ++bag) {
+    const auto sampled =
+        std::min<int64_t>(greys.size(1), batch.offsets[bag + 1] - batch.offsets[bag]);
+    batch.jitter[bag].mean_grey =
+        mean_of({greys[bag].const_data_ptr<double>(), static_cast<size_t>(sampled)});
+  }
+}
 
 // What one gather() works on.
 struct DevicePatches::Part {
@@ -91,6 +125,8 @@ DevicePatches::DevicePatches(const HostBatch& batch, std::vector<double> mean,
           mean_.size(), std_.size(), channels, channels == 1 ? "" : "s"));
     }
     jitter_index_ = index_jitter(batch, static_cast<int>(channels));
+  } else {
+    slots_ = slots_of(batch);
   }
   if (!pixels_.defined() || device.is_cpu()) return;
   if (device_bytes == 0 || static_cast<int64_t>(pixels_.nbytes()) <= device_bytes) {
@@ -111,20 +147,52 @@ double DevicePatches::seconds_waited() const {
 }
 
 at::Tensor DevicePatches::gather(const std::vector<int64_t>& rows) const {
-  if (holds_vectors()) return gather_vectors(rows);
-  const Part part = part_of(rows);
+  if (holds_vectors()) return vectors_of(rows).to(device_, dtype_);
+  return finish(part_of(rows, batch_.tiles ? batch_.tiles->gather(rows) : Tiles{}));
+}
+
+bool DevicePatches::holds_own_part() const {
+  return batch_.share.members > 1 && (holds_vectors() || batch_.share.apart);
+}
+
+at::Tensor DevicePatches::gather_together(const std::vector<int64_t>& rows, int64_t first,
+                                          int64_t count, const SumOverRanks& sum) const {
+  DBPS_CHECK(holds_own_part(), "rows that this rank can read itself");
+  const std::vector<std::pair<int64_t, int64_t>> parts = batch_.own_parts();
+  std::vector<int64_t> own;
+  std::vector<int64_t> places;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto above = std::upper_bound(batch_.offsets.begin(), batch_.offsets.end(), rows[i]);
+    const size_t bag = above - batch_.offsets.begin() - 1;
+    const int64_t in_bag = rows[i] - batch_.offsets[bag];
+    if (in_bag < parts[bag].first || in_bag >= parts[bag].second) continue;
+    own.push_back(rows[i]);
+    places.push_back(static_cast<int64_t>(i));
+  }
+  const Tiles read = holds_vectors() ? Tiles{vectors_of(own), {}} : batch_.tiles->gather(own);
+  const bool greys = batch_.tiles && batch_.tiles->reader().grey_of_tiles();
+  const at::Tensor packed = pack(read, greys);
+  at::Tensor words =
+      at::zeros({static_cast<int64_t>(rows.size()), packed.size(1)}, packed.options());
+  words.index_copy_(0, at::tensor(places, at::kLong).to(words.device()), packed);
+  Tiles tiles = unpack(sum(words).narrow(0, first, count), read.pixels, greys);
+  if (holds_vectors()) return tiles.pixels.to(device_, dtype_);
+  const std::vector<int64_t> wanted(rows.begin() + first, rows.begin() + first + count);
+  return finish(part_of(wanted, std::move(tiles)));
+}
+
+at::Tensor DevicePatches::finish(const Part& part) const {
   if (!device_.is_cpu()) return gather_on_device(part);
   if (dtype_ == at::kDouble) return gather_on_host<double>(part);
   return gather_on_host<float>(part).to(dtype_);
 }
 
-DevicePatches::Part DevicePatches::part_of(const std::vector<int64_t>& rows) const {
+DevicePatches::Part DevicePatches::part_of(const std::vector<int64_t>& rows, Tiles tiles) const {
   Part part{rows, pixels_, rows, {}};
   if (!jitter_index_.empty()) {
     for (const int64_t row : rows) part.jitter.push_back(batch_.jitter[jitter_index_[row]]);
   }
   if (!batch_.tiles) return part;
-  Tiles tiles = batch_.tiles->gather(rows);
   part.pixels = std::move(tiles.pixels);
   std::iota(part.slots.begin(), part.slots.end(), 0);
   if (part.jitter.empty()) return part;
@@ -170,9 +238,14 @@ at::Tensor DevicePatches::gather_on_host(const Part& part) const {
   return patches;
 }
 
-at::Tensor DevicePatches::gather_vectors(const std::vector<int64_t>& rows) const {
-  const at::Tensor index = at::tensor(rows, at::kLong).to(pixels_.device());
-  return pixels_.index_select(0, index).to(device_, dtype_);
+at::Tensor DevicePatches::vectors_of(const std::vector<int64_t>& rows) const {
+  std::vector<int64_t> slots;
+  slots.reserve(rows.size());
+  for (const int64_t row : rows) {
+    DBPS_CHECK(slots_[row] >= 0, "a vector that another rank holds");
+    slots.push_back(slots_[row]);
+  }
+  return pixels_.index_select(0, at::tensor(slots, at::kLong).to(pixels_.device()));
 }
 
 at::Tensor DevicePatches::edges_of(const at::Tensor& edges,

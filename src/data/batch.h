@@ -4,15 +4,19 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "data/bag_share.h"
 #include "data/jitter.h"
 
 namespace dbps::data {
 
 class TileStream;
+struct Tiles;
 
 // One picture's kept patches. Ragged: bags of a batch may differ in number of patches.
 struct HostBag {
@@ -36,7 +40,8 @@ struct HostBatch {
   std::vector<HostBag> bags;
   std::vector<int64_t> offsets;  // B + 1: rows of bag b are offsets[b] .. offsets[b + 1] - 1
   at::Tensor pixels;             // (P, C, h, w) uint8 on the host, pinned when the device is a GPU;
-                                 // kind = features: (P, F) float32; kind = tiles: undefined
+                                 // kind = features: (own P, F) float32, of own_parts() end to end;
+                                 // kind = tiles: undefined
   std::shared_ptr<TileStream> tiles;  // kind = tiles: reads them when they are asked for
   at::Tensor inside;  // of pictures (P, 4) int32: x0, y0, x1, y1 of the part of each patch that
                       // lies in the picture; outside is black after the jitter
@@ -44,12 +49,25 @@ struct HostBatch {
                       // after normalisation, all zeros: none; undefined: nothing is erased
   std::vector<Jitter> jitter;  // one a bag, or one a patch; empty: none. With one a tile,
                                // mean_grey comes with the tile
-  double read_seconds = 0;     // thread time
+  BagShare share;              // the ranks that share it
+  at::Tensor greys;  // of shared slides (B, 16) double: of the tiles of whose mean grey the jitter
+                     // is made, this rank's own, else 0; undefined: join() has nothing to do
+  double read_seconds = 0;  // thread time
   double decode_seconds = 0;
   double wait_seconds = 0;  // in which the training asked for it and it was not ready
   int64_t bytes_read = 0;
   int64_t bytes_copied = 0;  // pixels copied out of decoded pictures
+
+  // Of each bag, which of its rows this rank scans: [first, last), counted in the bag.
+  std::vector<std::pair<int64_t, int64_t>> own_parts() const;
 };
+
+// The sum of a tensor over the ranks that share a batch; of double or int64.
+using SumOverRanks = std::function<at::Tensor(const at::Tensor& own)>;
+
+// Fills in what ranks that share a batch know of it together only. Once, before DevicePatches is
+// made. Collective over them.
+void join(HostBatch& batch, const SumOverRanks& sum);
 
 // The patches of one HostBatch as the encoder wants them: jittered, normalised, on the device;
 // feature vectors as they are, on the device. The batch must outlive it. On a GPU, a batch of at
@@ -65,6 +83,14 @@ class DevicePatches {
   // gradient. Values of patches are those that whole-picture augmentation followed by cutting
   // gives, to 1/255. Of tiles: throws DataError naming the damaged one.
   at::Tensor gather(const std::vector<int64_t>& rows) const;
+  // Whether gather() knows this rank's own part alone (vectors that ranks share, and tiles of which
+  // each node holds a part), and what others scanned comes by gather_together().
+  bool holds_own_part() const;
+  // Of `rows`, the same on all ranks that share the batch, the `count` from number `first` on, as
+  // gather() gives them. Each rank reads those of its own part; all are added up by `sum`, as bytes
+  // of pixels or vectors. Collective over those ranks.
+  at::Tensor gather_together(const std::vector<int64_t>& rows, int64_t first, int64_t count,
+                             const SumOverRanks& sum) const;
   // The calls of gather() to come, in order, so that tiles are read ahead; of no effect on others.
   void expect(const std::vector<std::vector<int64_t>>& gathers) const;
   int64_t bytes_read() const;     // encoded, of the batch so far
@@ -75,8 +101,9 @@ class DevicePatches {
   template <typename T>
   at::Tensor gather_on_host(const Part& part) const;
   at::Tensor gather_on_device(const Part& part) const;
-  at::Tensor gather_vectors(const std::vector<int64_t>& rows) const;
-  Part part_of(const std::vector<int64_t>& rows) const;
+  at::Tensor finish(const Part& part) const;
+  at::Tensor vectors_of(const std::vector<int64_t>& rows) const;
+  Part part_of(const std::vector<int64_t>& rows, Tiles tiles) const;
   at::Tensor edges_of(const at::Tensor& edges, const std::vector<int64_t>& rows) const;
   bool holds_vectors() const { return pixels_.defined() && pixels_.dim() == 2; }
 
@@ -86,6 +113,7 @@ class DevicePatches {
   at::Device device_;
   at::ScalarType dtype_;
   at::Tensor pixels_;                  // on the device, or the host's when over budget
+  std::vector<int64_t> slots_;         // of each row, its place in pixels_; -1: another rank's
   std::vector<int64_t> jitter_index_;  // a row; empty: no colour changes
 };
 

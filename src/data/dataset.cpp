@@ -272,8 +272,9 @@ WholeBag Dataset::whole_bag(int64_t picture) const {
 
 int64_t Dataset::stored_bytes(int64_t picture) const { return bytes_of(whole_bag(picture)); }
 
-void Dataset::read_from(int64_t store, const fs::path& folder, const std::vector<int64_t>& bags) {
-  stores_[store]->read_from(folder, bags);
+void Dataset::read_from(int64_t store, const fs::path& folder,
+                        const std::vector<store::TileRange>& ranges) {
+  stores_[store]->read_from(folder, ranges);
 }
 
 bool Dataset::reads_copy(int64_t picture) const {

@@ -60,9 +60,9 @@ class Dataset {
   WholeBag whole_bag(int64_t picture) const;
   int64_t num_homes() const { return num_homes_; }  // data.stage_homes, at least 1
   int64_t stored_bytes(int64_t picture) const;      // encoded
-  // From now on these bags of a store are read from `folder`: store::Reader::read_from().
+  // From now on these tiles of a store are read from `folder`: store::Reader::read_from().
   void read_from(int64_t store, const std::filesystem::path& folder,
-                 const std::vector<int64_t>& bags);
+                 const std::vector<store::TileRange>& ranges);
   bool reads_copy(int64_t picture) const;
   int64_t feature_width() const;    // F, of kind = features; 0 of others
   int64_t tile_size() const;        // pixels, of kind = tiles; 0 of others

@@ -118,6 +118,7 @@ Filling start_batch(std::vector<Cut> cuts, const LoaderOptions& options) {
   batch.pixels =
       at::empty({batch.offsets.back(), options.channels, height, width}, host.dtype(at::kByte));
   batch.inside = at::empty({batch.offsets.back(), 4}, at::kInt);
+  batch.share = options.share;
   filling.failures.resize(cuts.size());
   filling.unfinished = cuts.size();
   filling.bytes = static_cast<int64_t>(batch.pixels.nbytes());
@@ -164,7 +165,8 @@ Filling start_vectors(const Dataset& dataset, const std::vector<int64_t>& pictur
     bags.push_back(plan_vectors(dataset, pictures[i], options, occurrences[i]));
   }
   Filling filling;
-  filling.batch = make_vector_batch(std::move(bags), dataset.feature_width(), options.pin_memory);
+  filling.batch = make_vector_batch(std::move(bags), dataset.feature_width(), options.pin_memory,
+                                    options.share);
   filling.failures.resize(pictures.size());
   filling.unfinished = pictures.size();
   filling.bytes = static_cast<int64_t>(filling.batch.pixels.nbytes());
@@ -182,6 +184,12 @@ Filling start_tiles(std::vector<WholeBag> bags, std::vector<Cut> cuts,
   }
   filling.failures.resize(cuts.size());
   filling.unfinished = cuts.size();
+  batch.share = options.share;
+  const bool of_slides = options.augment.jitter_per == JitterPer::kBag && !batch.jitter.empty();
+  if (options.share.members > 1 && of_slides) {
+    batch.greys =
+        at::zeros({static_cast<int64_t>(cuts.size()), TileReader::kGreySample}, at::kDouble);
+  }
   batch.tiles =
       std::make_shared<TileStream>(TileReader(std::move(bags), std::move(cuts), options), options);
   return filling;
@@ -194,7 +202,13 @@ PictureCost fill_tiles(const LoaderOptions& options, Filling& filling, size_t sl
   if (batch.jitter.empty() || options.augment.jitter_per == JitterPer::kPatch) return cost;
   const auto start = Clock::now();
   Jitter& jitter = batch.jitter[slot];
-  jitter.mean_grey = batch.tiles->reader().mean_grey(slot, jitter, encoded);
+  const std::vector<double> greys =
+      batch.tiles->reader().greys(slot, jitter, batch.own_parts()[slot], encoded);
+  if (batch.greys.defined()) {
+    std::copy(greys.begin(), greys.end(), batch.greys[slot].data_ptr<double>());
+  } else {
+    jitter.mean_grey = mean_of(greys);
+  }
   cost.decode_seconds = seconds_since(start);
   return cost;
 }
@@ -228,7 +242,10 @@ int64_t batch_bytes(const Dataset& dataset, const std::vector<int64_t>& pictures
   int64_t bytes = 0;
   if (dataset.kind() == store::Kind::kTiles) return bytes;  // TileStream bounds its own
   for (const int64_t picture : pictures) {
-    bytes += count_patches(dataset, picture, options).bytes;
+    const PatchCount count = count_patches(dataset, picture, options);
+    const bool whole = dataset.kind() == store::Kind::kImages || count.kept == 0;
+    const int64_t held = whole ? count.kept : options.share.most_of(count.kept, count.all);
+    bytes += whole ? count.bytes : count.bytes / count.kept * held;
   }
   return bytes;
 }

@@ -32,13 +32,13 @@ std::vector<int64_t> deal_homes(const std::vector<int64_t>& bytes, int64_t homes
   return home_of;
 }
 
-std::pair<int64_t, int64_t> ReaderPlace::on_node(int64_t n) const {
-  DBPS_CHECK(n % num_nodes == 0, "homes are dealt to nodes in equal parts");
-  return {n / num_nodes * node, n / num_nodes * (node + 1)};
+std::pair<int64_t, int64_t> ReaderPlace::at_place(int64_t n) const {
+  DBPS_CHECK(n % num_places == 0, "homes are dealt to places in equal parts");
+  return {n / num_places * place, n / num_places * (place + 1)};
 }
 
 std::pair<int64_t, int64_t> ReaderPlace::own(int64_t n) const {
-  const auto [first, last] = on_node(n);
+  const auto [first, last] = at_place(n);
   const auto [from, to] = share_of(last - first, reader, num_readers);
   return {first + from, first + to};
 }

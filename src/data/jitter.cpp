@@ -188,4 +188,10 @@ double mean_grey(const Jitter& jitter, const image::Image& picture, const Window
   return sum / static_cast<double>(std::max<int64_t>(1, total));
 }
 
+double mean_of(std::span<const double> greys) {
+  double sum = 0.0;
+  for (const double grey : greys) sum += grey;
+  return sum / static_cast<double>(std::max<size_t>(1, greys.size()));
+}
+
 }  // namespace dbps::data

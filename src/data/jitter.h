@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "image/image.h"
 
@@ -34,6 +35,9 @@ inline constexpr double kGreyBlue = 0.114;
 // Applies all turns in place to `count` pixels in [0, 1]; `planes` are 1 or 3 arrays.
 template <typename T>
 void apply_jitter(const Jitter& jitter, std::array<T*, 3> planes, int channels, int64_t count);
+
+// The mean of values of mean_grey(), added in their order; 0 of none.
+double mean_of(std::span<const double> greys);
 
 // A rectangle of a picture, in pixels; x1 and y1 are outside.
 struct Window {

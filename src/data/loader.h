@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "data/bag_share.h"
 #include "data/batch.h"
 #include "data/dataset.h"
 #include "data/options.h"
@@ -28,6 +29,7 @@ struct LoaderOptions {
   int channels = 3;
   bool pin_memory = false;
   int decode_threads = 1;
+  BagShare share;          // of tiles and features no more is read ahead
   int64_t host_bytes = 0;  // bound on decoded pictures and finished batches in flight, 0: none; at
                            // least one picture of the batch waited for is always let through
 };

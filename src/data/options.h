@@ -42,7 +42,8 @@ struct DataOptions {
   bool fast_decode = false;  // a JPEG is decoded at 1/2, 1/4 or 1/8 where resizing shrinks it more
   StorePlacement placement = StorePlacement::kShared;
   std::string stage_dir;    // a folder of each node's own, for kStaged
-  int64_t stage_homes = 0;  // parts that lie apart; 0: one a node for kStaged, else one
+  int64_t stage_homes = 0;  // parts that lie apart; 0: one a node (or the nodes of a
+                            // patch group) for kStaged, else one
 };
 
 struct AugmentOptions {

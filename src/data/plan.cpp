@@ -211,7 +211,7 @@ std::vector<std::vector<int64_t>> plan_evaluation(const Dataset& dataset,
   DBPS_CHECK(batch_size >= 1 && 0 <= reader.reader && reader.reader < reader.num_readers,
              "one of the readers");
   const std::vector<Positions> homes = by_home(dataset, pictures);
-  const auto [first_home, last_home] = reader.on_node(dataset.num_homes());
+  const auto [first_home, last_home] = reader.at_place(dataset.num_homes());
   std::vector<std::vector<int64_t>> batches;
   for (int64_t h = first_home; h < last_home; ++h) {
     for (size_t i = 0; i < homes[h].size(); ++i) {

@@ -11,11 +11,6 @@
 #include "image/tile.h"
 
 namespace dbps::data {
-namespace {
-
-constexpr int64_t kGreySample = 16;
-
-}  // namespace
 
 TileReader::TileReader(std::vector<WholeBag> bags, std::vector<Cut> cuts,
                        const LoaderOptions& options)
@@ -101,23 +96,29 @@ int64_t TileReader::read(std::span<const int64_t> rows, size_t first, Tiles& til
   return bytes_read;
 }
 
-double TileReader::mean_grey(size_t bag, const Jitter& jitter, std::vector<uint8_t>& buffer) const {
+std::vector<double> TileReader::greys(size_t bag, const Jitter& jitter,
+                                      std::pair<int64_t, int64_t> part,
+                                      std::vector<uint8_t>& buffer) const {
   const int64_t n = offsets_[bag + 1] - offsets_[bag];
-  if (n == 0 || !measures_grey(jitter)) return 0.0;
+  if (n == 0 || !measures_grey(jitter)) return {};
   const int64_t sample = std::min(n, kGreySample);
+  std::vector<double> greys(static_cast<size_t>(sample), 0.0);
   std::vector<Row> rows;
   std::vector<store::TilePlace> places;
+  std::vector<int64_t> numbers;  // in the sample
   for (int64_t i = 0; i < sample; ++i) {
-    rows.push_back(row(offsets_[bag] + i * n / sample));
+    const int64_t tile = i * n / sample;
+    if (tile < part.first || tile >= part.second) continue;
+    rows.push_back(row(offsets_[bag] + tile));
     places.push_back(rows.back().place);
+    numbers.push_back(i);
   }
   image::Image tile = make_tile();
-  double sum = 0;
   bags_[bag].store().read_tiles(places, buffer, [&](size_t i, std::span<const uint8_t> bytes) {
     decode(bytes, rows[i], tile);
-    sum += data::mean_grey(jitter, tile, {0, 0, tile_size_, tile_size_});
+    greys[numbers[i]] = data::mean_grey(jitter, tile, {0, 0, tile_size_, tile_size_});
   });
-  return sum / static_cast<double>(sample);
+  return greys;
 }
 
 }  // namespace dbps::data

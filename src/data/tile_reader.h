@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "data/cut.h"
@@ -31,14 +32,18 @@ class TileReader {
   Tiles make_room(size_t n) const;
   int64_t tile_bytes() const;  // of one tile's pixels
   int channels() const { return channels_; }
+  bool grey_of_tiles() const { return grey_of_tiles_; }  // whether Tiles::mean_grey is of use
   // Reads `rows` into places first, first + 1, ... of `tiles`, with no memory but `buffer`, the
   // caller's to be reused, and one decoded tile. Returns the encoded bytes read. Throws DataError
   // naming slide and tile.
   int64_t read(std::span<const int64_t> rows, size_t first, Tiles& tiles,
                std::vector<uint8_t>& buffer) const;
-  // Jitter::mean_grey of a slide's one jitter: over at most 16 of its kept tiles, at even steps,
-  // since a slide is never read twice to augment it.
-  double mean_grey(size_t bag, const Jitter& jitter, std::vector<uint8_t>& buffer) const;
+  // What Jitter::mean_grey of a slide's one jitter is the mean of: of at most kGreySample of its
+  // kept tiles, at even steps, since a slide is never read twice to augment it. Read are those that
+  // lie in [first, last) of the kept ones; the others are 0. Empty where the jitter asks for none.
+  static constexpr int64_t kGreySample = 16;
+  std::vector<double> greys(size_t bag, const Jitter& jitter, std::pair<int64_t, int64_t> part,
+                            std::vector<uint8_t>& buffer) const;
 
  private:
   struct Row {

@@ -57,6 +57,14 @@ void read_part(const store::Reader& store, int64_t part, std::span<const int64_t
   }
 }
 
+// Of the batch's pixels, those of the bags before `slot`.
+int64_t rows_before(const HostBatch& batch, size_t slot) {
+  const auto parts = batch.own_parts();
+  int64_t rows = 0;
+  for (size_t bag = 0; bag < slot; ++bag) rows += parts[bag].second - parts[bag].first;
+  return rows;
+}
+
 }  // namespace
 
 HostBag plan_vectors(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
@@ -67,21 +75,24 @@ HostBag plan_vectors(const Dataset& dataset, int64_t picture, const LoaderOption
   return bag;
 }
 
-HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_memory) {
+HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_memory,
+                            const BagShare& share) {
   HostBatch batch;
+  batch.share = share;
   batch.offsets = {0};
   for (const HostBag& bag : bags) {
     batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(bag.index.size()));
   }
-  batch.pixels = at::empty({batch.offsets.back(), width},
-                           at::TensorOptions().pinned_memory(pin_memory).dtype(at::kFloat));
   batch.bags = std::move(bags);
+  batch.pixels = at::empty({rows_before(batch, batch.bags.size()), width},
+                           at::TensorOptions().pinned_memory(pin_memory).dtype(at::kFloat));
   return batch;
 }
 
 int64_t read_vectors(const store::Reader& store, int64_t bag, HostBatch& batch, int64_t slot) {
-  const std::vector<int64_t>& kept = batch.bags[slot].index;
-  float* out = batch.pixels.data_ptr<float>() + batch.offsets[slot] * batch.pixels.size(1);
+  const auto [from, to] = batch.own_parts()[slot];
+  const std::span kept = std::span(batch.bags[slot].index).subspan(from, to - from);
+  float* out = batch.pixels.data_ptr<float>() + rows_before(batch, slot) * batch.pixels.size(1);
   const WholeBag whole(store, bag);
   std::vector<int64_t> rows;  // of one part, counted in it
   for (size_t first = 0; first < kept.size(); first += rows.size()) {

@@ -17,12 +17,13 @@ namespace dbps::data {
 HostBag plan_vectors(const Dataset& dataset, int64_t picture, const LoaderOptions& options,
                      int64_t occurrence);
 
-// Room for the kept vectors of `bags`.
-HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_memory);
+// Room for the kept vectors of this rank's part of `bags`.
+HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_memory,
+                            const BagShare& share = {});
 
-// Reads the kept vectors of the batch's bag `slot`, and no others, into their rows; `bag` is its
-// first part in the store. Any thread. Returns the bytes read. Throws DataError for a damaged
-// vector.
+// Reads this rank's own of the kept vectors of the batch's bag `slot`, and no others, to their
+// place; `bag` is its first part in the store. Any thread. Returns the bytes read. Throws DataError
+// for a damaged vector.
 int64_t read_vectors(const store::Reader& store, int64_t bag, HostBatch& batch, int64_t slot);
 
 // A whole bag of a store as evaluation sees it, by its first part.

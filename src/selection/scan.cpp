@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "base/random.h"
 #include "selection/kept_embeddings.h"
 #include "selection/ranking.h"
@@ -68,10 +67,9 @@ std::vector<double> exploration_noise(const std::vector<int64_t>& place, const R
   return noise;
 }
 
-// Of a bag of n patches, those that this rank scans: [first, last).
-std::pair<int64_t, int64_t> own_part(int64_t n, const Request& request) {
-  if (request.group == nullptr) return {0, n};
-  return share_of(n, request.group->rank(), request.group->size());
+// Of a bag's patches, those that this rank scans: [first, last).
+std::pair<int64_t, int64_t> own_part(const Bags& bags, size_t b, const Request& request) {
+  return request.group == nullptr ? std::pair{int64_t{0}, bag_size(bags, b)} : bags.own[b];
 }
 
 std::vector<Walk> open_walks(const Bags& bags, const Request& request, Ranking ranking,
@@ -79,7 +77,7 @@ std::vector<Walk> open_walks(const Bags& bags, const Request& request, Ranking r
   std::vector<Walk> walks(bags.sample.size());
   for (size_t b = 0; b < walks.size(); ++b) {
     Walk& walk = walks[b];
-    const auto [first, last] = own_part(bag_size(bags, b), request);
+    const auto [first, last] = own_part(bags, b, request);
     for (const int64_t i : scan_order(bags, b, request, shuffle)) {
       if (i < first || i >= last) continue;
       walk.rows.push_back(bags.offsets[b] + i);
@@ -274,6 +272,13 @@ Selection close_together(const std::vector<Walk>& walks, const KeptEmbeddings& k
   return selection;
 }
 
+at::Tensor patch_of_zeros(const Bags& bags) {
+  const at::Tensor none = bags.gather({});
+  std::vector<int64_t> shape = none.sizes().vec();
+  shape[0] = 1;
+  return at::zeros(shape, none.options());
+}
+
 // Waits for the others of the group. Throws what interrupted this rank, or Interrupted.
 void meet(const Request& request, const std::exception_ptr& interrupted) {
   if (request.waits) request.waits(true);
@@ -291,13 +296,15 @@ Selection scan(const Bags& bags, const Scorer& scorer, const Request& request, R
   DBPS_CHECK(bags.offsets.size() == bags.sample.size() + 1, "one sample a bag");
   DBPS_CHECK(request.group == nullptr || ranking == Ranking::kGlobal,
              "only the ranking \"global\" can be shared by several ranks");
+  DBPS_CHECK(request.group == nullptr || bags.own.size() == bags.sample.size(),
+             "a rank of a group has a part of each bag");
   const c10::NoGradGuard no_gradient;
   std::vector<Walk> walks = open_walks(bags, request, ranking, shuffle);
   const bool decides_at_close = !walks.empty() && walks.front().buffers->decides_at_close();
   KeptEmbeddings kept(bags.offsets.back(), decides_at_close);
   Shape shape;
-  const auto score = [&](const std::vector<int64_t>& rows) {
-    shape.embeddings = scorer.embed(bags.gather(rows)).detach();
+  const auto score = [&](const at::Tensor& patches, const std::vector<int64_t>& rows) {
+    shape.embeddings = scorer.embed(patches).detach();
     const at::Tensor logits = host_logits(bags, scorer, shape.embeddings, rows);
     shape.heads = logits.size(1);
     return logits;
@@ -307,7 +314,7 @@ Selection scan(const Bags& bags, const Scorer& scorer, const Request& request, R
   if (bags.expect) bags.expect(steps);
   std::exception_ptr interrupted;
   for (size_t step = 0; step < steps.size() && !interrupted; ++step) {
-    take_in(walks, score(steps[step]), request);
+    take_in(walks, score(bags.gather(steps[step]), steps[step]), request);
     if (request.sub_salient > 0) {
       kept.add(shape.embeddings, steps[step]);
       if (!decides_at_close) kept.retain(rows_in_buffers(walks));
@@ -321,7 +328,8 @@ Selection scan(const Bags& bags, const Scorer& scorer, const Request& request, R
     }
   }
   if (request.group == nullptr) return close(walks, kept, bags, request);
-  if (steps.empty() && bags.offsets.back() > 0) score({0});
+  // A rank whose parts are all empty may read no patch at all.
+  if (steps.empty() && bags.offsets.back() > 0) score(patch_of_zeros(bags), {0});
   meet(request, interrupted);
   Selection selection = close_together(walks, kept, shape, bags, request);
   if (request.waits) request.waits(false);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/ragged.h"
@@ -25,7 +26,10 @@ struct Bags {
   std::vector<int64_t> offsets;  // B + 1; rows of bag b are offsets[b] .. offsets[b + 1] - 1
   std::vector<int64_t> place;  // of each row: its place in the bag's grid (ties, position encoding)
   std::vector<uint64_t> sample;  // of each bag: names its random streams
-  // Rows -> patches as the encoder wants them.
+  // With Request::group: of each bag which of its rows this rank scans, [first, last) counted in
+  // the bag: the ranks' parts follow each other and together are the bag.
+  std::vector<std::pair<int64_t, int64_t>> own;
+  // Rows, of those that this rank scans or none -> patches as the encoder wants them.
   std::function<at::Tensor(const std::vector<int64_t>& rows)> gather;
   // Told by a scan which calls of gather() will follow, in order; may be empty.
   std::function<void(const std::vector<std::vector<int64_t>>& gathers)> expect;
@@ -47,8 +51,8 @@ struct Request {
   int64_t seed = 0;
   int64_t epoch = 0;
   std::function<void()> between_steps;  // between scan steps; may throw to stop; may be empty
-  // The ranks that share the bags: each scans a contiguous part of every bag, and all select what
-  // one rank would. Null: this rank scans all. Needs Ranking::kGlobal.
+  // The ranks that share the bags: each scans its part of every bag (Bags::own), and all select
+  // what one rank would. Null: this rank scans all. Needs Ranking::kGlobal.
   distributed::Collectives* group = nullptr;
   std::function<void(bool)> waits;  // true before this rank waits for its group, then false
   bool attention = false;           // also tell that of patches which are not selected

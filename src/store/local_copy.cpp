@@ -104,9 +104,12 @@ FileDescriptor lock_when_free(const fs::path& path, const std::function<void(uin
 }  // namespace
 
 LocalCopy::LocalCopy(const Reader& store, const fs::path& scratch, const std::string& share,
-                     std::vector<int64_t> bags)
-    : store_(store), bags_(std::move(bags)) {
-  const std::string text = store.identity() + "\n" + share;
+                     std::vector<int64_t> bags, const Portion& portion)
+    : store_(store), bags_(std::move(bags)), portion_(portion) {
+  std::string text = store.identity() + "\n" + share;
+  if (portion.last - portion.first < portion.of) {
+    text += fmt::format(", shares {} to {} of {}", portion.first, portion.last, portion.of);
+  }
   folder_ = scratch / fmt::format("{}{:016x}", kCopyPrefix, stable_hash(text.data(), text.size()));
 }
 
@@ -158,10 +161,39 @@ std::vector<int64_t> LocalCopy::wanted() const {
   return {all.begin(), all.end()};
 }
 
+TileRange LocalCopy::range_of(int64_t bag) const {
+  const int64_t first_part = bag - store_.bag(bag).part;
+  int64_t before = 0;
+  int64_t all = 0;
+  for (int64_t part = first_part;
+       part < store_.num_bags() && (part == first_part || store_.is_later_part(part)); ++part) {
+    if (part == bag) before = all;
+    all += store_.bag(part).tile_count;
+  }
+  const int64_t count = store_.bag(bag).tile_count;
+  const int64_t first = share_of(all, portion_.first, portion_.of).first - before;
+  const int64_t last = share_of(all, portion_.last - 1, portion_.of).second - before;
+  return {bag, std::clamp<int64_t>(first, 0, count), std::clamp<int64_t>(last, 0, count)};
+}
+
+std::vector<TileRange> LocalCopy::ranges() const {
+  std::vector<TileRange> ranges;
+  for (const int64_t bag : bags_) ranges.push_back(range_of(bag));
+  return ranges;
+}
+
+std::vector<Tile> LocalCopy::tiles_of(int64_t bag) const {
+  const TileRange range = range_of(bag);
+  const std::vector<Tile> all = store_.tiles(bag);
+  return {all.begin() + range.first, all.begin() + range.last};
+}
+
+uint64_t LocalCopy::bytes_of(int64_t bag) const { return total(tiles_of(bag)); }
+
 std::vector<Tile> LocalCopy::tiles_by_offset(const std::vector<int64_t>& bags) const {
   std::vector<Tile> tiles;
   for (const int64_t bag : bags) {
-    const std::vector<Tile> of_bag = store_.tiles(bag);
+    const std::vector<Tile> of_bag = tiles_of(bag);
     tiles.insert(tiles.end(), of_bag.begin(), of_bag.end());
   }
   std::sort(tiles.begin(), tiles.end(),
@@ -187,7 +219,7 @@ FileDescriptor LocalCopy::open_file(int64_t bag) const {
 
 uint64_t LocalCopy::bytes() const {
   uint64_t bytes = 0;
-  for (const int64_t bag : bags_) bytes += static_cast<uint64_t>(store_.stored_bytes(bag));
+  for (const int64_t bag : bags_) bytes += bytes_of(bag);
   return bytes;
 }
 
@@ -223,7 +255,7 @@ void LocalCopy::reserve() const {
 
 void LocalCopy::damaged(const std::vector<int64_t>& bags, const Tile& tile) const {
   const auto holds = [&](int64_t bag) {
-    const std::vector<Tile> tiles = store_.tiles(bag);
+    const std::vector<Tile> tiles = tiles_of(bag);
     return std::any_of(tiles.begin(), tiles.end(),
                        [&](const Tile& one) { return one.offset == tile.offset; });
   };
@@ -291,7 +323,7 @@ LocalCopy::Filled LocalCopy::fill(int threads, const std::function<void(uint64_t
       missing.push_back(bag);
       continue;
     }
-    const auto bytes = static_cast<uint64_t>(store_.stored_bytes(bag));
+    const uint64_t bytes = bytes_of(bag);
     filled.kept += bytes;
     go_on(bytes);
   }

@@ -3,7 +3,7 @@
 // One folder a share of a store:
 //   in-use         locked by the runs that read here; its time says when the last one began
 //   copying        locked by the one that writes here
-//   copied         "part id" of each bag that is whole, a line a bag
+//   copied         "part id" of each bag of which all is there, a line a bag
 //   shard-00000.h5 as long as the store's, with the share's bytes at the same places and holes
 //                  elsewhere: Reader::read_from() takes it in the shard's stead
 #pragma once
@@ -21,19 +21,28 @@
 
 namespace dbps::store {
 
+// Of every slide, the tiles that fall to numbers `first` .. `last` - 1 of `of` equal shares of its
+// tiles, whatever parts it has (share_of): what a node needs that does not hold slides alone.
+struct Portion {
+  int64_t first = 0;
+  int64_t last = 1;
+  int64_t of = 1;
+};
+
 // Not thread-safe. A process that is killed leaves what the next one goes on with.
 class LocalCopy {
  public:
-  // Of the `bags` of `store`, which it borrows, below the folder `scratch`. `share` ("home 1 of 4")
-  // tells apart the copies of one store; the same store under another path has the same ones.
-  // Touches nothing.
+  // Of a portion of the `bags` of `store`, which it borrows, below the folder `scratch`. `share`
+  // ("home 1 of 4") and portion tell apart the copies of one store; the same store under another
+  // path has the same ones. Touches nothing.
   LocalCopy(const Reader& store, const std::filesystem::path& scratch, const std::string& share,
-            std::vector<int64_t> bags);
+            std::vector<int64_t> bags, const Portion& portion = {});
 
   const std::filesystem::path& folder() const { return folder_; }
   const std::vector<int64_t>& bags() const { return bags_; }
+  std::vector<TileRange> ranges() const;  // of each bag what it is to hold
 
-  uint64_t bytes() const;  // of the bags
+  uint64_t bytes() const;  // of those
   // Makes the folder and keeps it from eviction for as long as this lives. The caller holds the
   // scratch folder's lock (scratch.h). Throws RuntimeFault.
   void claim();
@@ -61,6 +70,9 @@ class LocalCopy {
   // What holds and is to hold bytes of which bags: by the name of the shard.
   std::vector<std::vector<int64_t>> by_shard(const std::vector<int64_t>& bags) const;
   std::vector<int64_t> wanted() const;  // bags_, and those that are copied already
+  TileRange range_of(int64_t bag) const;
+  std::vector<Tile> tiles_of(int64_t bag) const;  // those in that range
+  uint64_t bytes_of(int64_t bag) const;
   std::vector<Tile> tiles_by_offset(const std::vector<int64_t>& bags) const;
   FileDescriptor open_file(int64_t bag) const;
   Filled fill_shard(const std::vector<int64_t>& bags, int threads,
@@ -70,6 +82,7 @@ class LocalCopy {
   const Reader& store_;
   std::filesystem::path folder_;
   std::vector<int64_t> bags_;
+  Portion portion_;
   FileDescriptor in_use_;
 };
 

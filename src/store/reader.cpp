@@ -38,7 +38,13 @@ struct OpenShard {
 struct BagPlace {
   const OpenShard* shard = nullptr;
   const Bag* bag = nullptr;
-  const OpenFile* file = nullptr;
+  const OpenFile* copy = nullptr;  // of the tiles in [copy_first, copy_last)
+  int64_t copy_first = 0;
+  int64_t copy_last = 0;
+
+  const OpenFile& file_of(int64_t tile) const {
+    return copy_first <= tile && tile < copy_last ? *copy : shard->file;
+  }
 };
 
 // A piece stays in a core's cache between its pread and its checksum; from a disk, the kernel reads
@@ -101,7 +107,7 @@ Reader::Reader(const fs::path& folder) : state_(std::make_unique<State>()) {
     state.shards.push_back(open_shard(folder, entry, state.manifest.settings));
   }
   for (const OpenShard& shard : state.shards) {
-    for (const Bag& bag : shard.content.bags) state.bags.push_back({&shard, &bag, &shard.file});
+    for (const Bag& bag : shard.content.bags) state.bags.push_back({&shard, &bag});
   }
   std::sort(state.bags.begin(), state.bags.end(), [](const BagPlace& a, const BagPlace& b) {
     return std::tie(a.bag->id, a.bag->part) < std::tie(b.bag->id, b.bag->part);
@@ -173,10 +179,10 @@ int64_t Reader::stored_bytes(int64_t bag_index) const {
   return bytes;
 }
 
-void Reader::read_from(const fs::path& folder, const std::vector<int64_t>& bags) {
+void Reader::read_from(const fs::path& folder, const std::vector<TileRange>& ranges) {
   std::map<const OpenShard*, const OpenFile*> opened;
-  for (const int64_t index : bags) {
-    const OpenShard* shard = state_->place(index).shard;
+  for (const TileRange& range : ranges) {
+    const OpenShard* shard = state_->place(range.bag).shard;
     const OpenFile*& file = opened[shard];
     if (file == nullptr) {
       const fs::path path = folder / shard->name;
@@ -184,13 +190,15 @@ void Reader::read_from(const fs::path& folder, const std::vector<int64_t>& bags)
           path, open_for_reading(path),
           fmt::format("remove {} and start again, which copies it anew", folder.string())});
     }
-    state_->bags[index].file = file;
+    BagPlace& place = state_->bags[range.bag];
+    place.copy = file;
+    place.copy_first = range.first;
+    place.copy_last = range.last;
   }
 }
 
 bool Reader::reads_copy(int64_t bag_index) const {
-  const BagPlace& place = state_->place(bag_index);
-  return place.file != &place.shard->file;
+  return state_->place(bag_index).copy != nullptr;
 }
 
 int64_t Reader::find_bag(const std::string& id) const {
@@ -220,20 +228,21 @@ void Reader::read_vectors(int64_t bag_index, std::span<const int64_t> rows, uint
   const uint64_t width = vector_bytes(settings());
   for (size_t first = 0; first < rows.size();) {
     const Tile head = tiles[place.bag->first_tile + rows[first]];
+    const OpenFile& file = place.file_of(rows[first]);
     size_t count = 1;
     while (first + count < rows.size() && (count + 1) * width <= kPieceBytes &&
+           &place.file_of(rows[first + count]) == &file &&
            tiles[place.bag->first_tile + rows[first + count]].offset ==
                head.offset + count * width) {
       ++count;
     }
-    pread_exactly(place.file->descriptor.get(), out, count * width,
-                  shard.content.blob_offset + head.offset, place.file->path);
+    pread_exactly(file.descriptor.get(), out, count * width,
+                  shard.content.blob_offset + head.offset, file.path);
     for (size_t i = 0; i < count; ++i, out += width) {
       const int64_t row = rows[first + i];
       if (crc32c(out, width) == tiles[place.bag->first_tile + row].crc32c) continue;
       throw DataError(fmt::format("{}: vector {} of the bag '{}' is damaged (checksum): {}",
-                                  place.file->path.string(), row, place.bag->id,
-                                  place.file->advice));
+                                  file.path.string(), row, place.bag->id, file.advice));
     }
     first += count;
   }
@@ -243,9 +252,12 @@ void Reader::read_tiles(std::span<const TilePlace> tiles, std::vector<uint8_t>& 
                         const std::function<void(size_t, std::span<const uint8_t>)>& visit) const {
   std::vector<Tile> of_file;
   for (size_t first = 0; first < tiles.size(); first += of_file.size()) {
-    const OpenFile& file = *state_->place(tiles[first].bag).file;
+    const auto file_of = [&](size_t i) {
+      return &state_->place(tiles[i].bag).file_of(tiles[i].tile);
+    };
+    const OpenFile& file = *file_of(first);
     of_file.clear();
-    for (size_t i = first; i < tiles.size() && state_->place(tiles[i].bag).file == &file; ++i) {
+    for (size_t i = first; i < tiles.size() && file_of(i) == &file; ++i) {
       of_file.push_back(tile(tiles[i].bag, tiles[i].tile));
     }
     size_t next = first;
@@ -278,7 +290,7 @@ void Reader::read_into(std::span<uint8_t> out, int64_t bag_index, int64_t tile) 
   const Tile wanted = this->tile(bag_index, tile);
   DBPS_CHECK(out.size() == wanted.bytes,
              fmt::format("{} bytes for a tile of {}", out.size(), wanted.bytes));
-  const OpenFile& file = *state_->place(bag_index).file;
+  const OpenFile& file = state_->place(bag_index).file_of(tile);
   if (pread_checked(file, out, blob_offset(bag_index) + wanted.offset) == wanted.crc32c) return;
   throw DataError(fmt::format("{}: the bag '{}' is damaged (checksum): {}", file.path.string(),
                               bag(bag_index).id, file.advice));

@@ -18,6 +18,13 @@ struct TilePlace {
   int64_t tile = 0;
 };
 
+// Tiles `first` .. `last` - 1 of a bag.
+struct TileRange {
+  int64_t bag = 0;
+  int64_t first = 0;
+  int64_t last = 0;
+};
+
 // Opens read-only, with HDF5's file locking off (network file systems). Immutable once reading has
 // begun; any number of threads may read. One reader a store a process.
 class Reader {
@@ -45,11 +52,11 @@ class Reader {
   int64_t stored_bytes(int64_t bag_index) const;     // encoded, of all its tiles
   int64_t find_bag(const std::string& id) const;     // its first part; -1 when absent
 
-  // From now on the bytes of `bags` come from the files in `folder` that have their shards' names
-  // and hold those bytes at the shards' places (LocalCopy). Before any reading; not thread-safe.
-  // Throws DataError.
-  void read_from(const std::filesystem::path& folder, const std::vector<int64_t>& bags);
-  bool reads_copy(int64_t bag_index) const;
+  // From now on the bytes of `ranges`, one a bag, come from the files in `folder` that have their
+  // shards' names and hold those bytes at the shards' places (LocalCopy); other tiles of those bags
+  // from the shards, as before. Before any reading; not thread-safe. Throws DataError.
+  void read_from(const std::filesystem::path& folder, const std::vector<TileRange>& ranges);
+  bool reads_copy(int64_t bag_index) const;  // of some of its tiles
 
   // Encoded bytes of tile `tile` (0 .. tile_count-1) of a bag; thread-safe. The CRC is checked:
   // throws DataError naming shard and bag.

@@ -220,7 +220,9 @@ std::optional<Evaluation> evaluate(const config::Config& config, const data::Dat
   const distributed::PatchGroup place = distributed::patch_group_of(world, config.distributed);
   const std::vector<std::vector<int64_t>> batches =
       data::plan_evaluation(dataset, pictures, batch_size, reader_place(config, world));
-  data::Loader loader(dataset, loader_options(config, /*training=*/false, 0, false), batches);
+  data::LoaderOptions loading = loader_options(config, /*training=*/false, 0, false);
+  loading.share = bag_share(config, dataset, world);
+  data::Loader loader(dataset, loading, batches);
   Predictor predictor(config, model, pass, draws_attention(config, dataset));
   const auto count = static_cast<int64_t>(pictures.size());
   Progress progress(label, world.rank() == 0);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "training/shared_rows.h"
 #include "training/stopping.h"
 
@@ -56,6 +57,11 @@ Pass::Pass(model::Model& model, const selection::SelectionOptions& options, Comp
 
 void Pass::refresh() { scan_encoder_->refresh(); }
 
+void Pass::join(data::HostBatch& batch) {
+  if (group_ == nullptr) return;
+  data::join(batch, [&](const at::Tensor& own) { return distributed::sum(*group_, own); });
+}
+
 selection::Selection Pass::select(const data::HostBatch& batch, const data::DevicePatches& patches,
                                   const selection::Request& request) {
   const c10::NoGradGuard no_gradient;
@@ -63,6 +69,8 @@ selection::Selection Pass::select(const data::HostBatch& batch, const data::Devi
   bags.offsets = batch.offsets;
   bags.place = places(batch);
   for (const data::HostBag& bag : batch.bags) bags.sample.push_back(bag.sample);
+  DBPS_CHECK(batch.share.members == group_size(), "a batch of another patch group's");
+  bags.own = batch.own_parts();
   bags.gather = [&](const std::vector<int64_t>& rows) { return patches.gather(rows); };
   bags.expect = [&](const std::vector<std::vector<int64_t>>& gathers) { patches.expect(gathers); };
 
@@ -80,6 +88,19 @@ selection::Selection Pass::select(const data::HostBatch& batch, const data::Devi
   }
 }
 
+at::Tensor Pass::own_share(const data::DevicePatches& patches, const std::vector<int64_t>& rows,
+                           const model::RowGroup& group) {
+  if (!patches.holds_own_part()) {
+    const auto first = rows.begin() + group.first_row();
+    return patches.gather({first, first + group.own_rows()});
+  }
+  return patches.gather_together(rows, group.first_row(), group.own_rows(),
+                                 [&](const at::Tensor& words) {
+                                   bytes_exchanged_ += static_cast<int64_t>(words.nbytes());
+                                   return distributed::sum(*group_, words);
+                                 });
+}
+
 model::Ragged Pass::embed_salient(const data::DevicePatches& patches, std::vector<int64_t> rows,
                                   std::vector<int64_t> offsets, const model::Forward& forward) {
   model::Forward encoding = forward;
@@ -92,10 +113,8 @@ model::Ragged Pass::embed_salient(const data::DevicePatches& patches, std::vecto
   group->member = group_->rank();
   group->sum = [over = group_](const at::Tensor& own) { return distributed::sum(*over, own); };
   encoding.group = group;
-  const auto first = rows.begin() + group->first_row();
-  const std::vector<int64_t> own(first, first + group->own_rows());
-  const at::Tensor embeddings = model_.encoder().embed(patches.gather(own), encoding);
-  return {join_rows(embeddings, *group), std::move(offsets)};
+  const at::Tensor own = own_share(patches, rows, *group);
+  return {join_rows(model_.encoder().embed(own, encoding), *group), std::move(offsets)};
 }
 
 model::Ragged Pass::tokens(const data::HostBatch& batch, const data::DevicePatches& patches,

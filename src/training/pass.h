@@ -26,7 +26,7 @@ struct ComputeTypes {
 // Borrows the model. Owns the scan's copy of its encoder. Not thread-safe.
 //
 // With a group of several ranks, which it borrows, select() and tokens() are collective over them:
-// each scans its part of every bag and embeds its share of the salient patches; all get the whole
+// each scans the batch's own_parts() and embeds its share of the salient patches; all get the whole
 // selection and the same tokens, and go on with them alike. So that gradients summed over all ranks
 // are right, each rank goes back from 1 / size of the loss.
 class Pass {
@@ -36,9 +36,14 @@ class Pass {
 
   distributed::Collectives* group() const { return group_; }  // null: this rank alone
   int group_size() const { return group_ == nullptr ? 1 : group_->size(); }
+  // Of patches that ranks of the group handed to each other: what this rank gave into sums so far.
+  int64_t bytes_exchanged() const { return bytes_exchanged_; }
 
   // Takes the encoder's present weights and running statistics over into the scan's copy.
   void refresh();
+
+  // Fills in what the ranks of the group know of the batch together only; before device_patches().
+  void join(data::HostBatch& batch);
 
   // Without gradient: which patches of each bag are salient and which sub-salient. Throws
   // StopRequested when request.between_steps does, on whichever rank of the group.
@@ -53,6 +58,9 @@ class Pass {
                        const selection::Selection& selection, const model::Forward& forward);
 
  private:
+  // Of the salient rows those that this rank embeds.
+  at::Tensor own_share(const data::DevicePatches& patches, const std::vector<int64_t>& rows,
+                       const model::RowGroup& group);
   model::Ragged embed_salient(const data::DevicePatches& patches, std::vector<int64_t> rows,
                               std::vector<int64_t> offsets, const model::Forward& forward);
 
@@ -60,6 +68,7 @@ class Pass {
   ComputeTypes types_;
   bool position_encoding_;
   distributed::Collectives* group_;  // null: this rank alone
+  int64_t bytes_exchanged_ = 0;
   std::unique_ptr<selection::Selector> selector_;
   std::unique_ptr<model::ScanEncoder> scan_encoder_;
 };

@@ -131,6 +131,8 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
   const double bytes_of_batch = static_cast<double>(std::min(batch, train)) /
                                 static_cast<double>(config.training.micro_batches) *
                                 static_cast<double>(patches.bytes_most);
+  // Of vectors each rank of a patch group holds its part.
+  const int64_t sharing = vectors ? config.distributed.patch_group : 1;
   log::info("run        {} (seed {})", folder.string(), config.experiment.seed);
   log::info("ranks      {} on {}, {} each, {} a step, gradients by {}", world.world_size(),
             device.str(), counted(config.distributed.threads, "compute thread"),
@@ -148,8 +150,9 @@ void show_plan(const config::Config& config, const data::Dataset& dataset,
         "memory     tiles come a scan step at a time; {} of pixels a micro-batch pass through",
         format_bytes(bytes_of_batch));
   } else {
-    log::info("memory     {} of {} a micro-batch; up to {} of {} in flight on the host",
-              format_bytes(bytes_of_batch), vectors ? "vectors" : "pixels",
+    log::info("memory     {} of {} a micro-batch{}; up to {} of {} in flight on the host",
+              format_bytes(bytes_of_batch / static_cast<double>(sharing)),
+              vectors ? "vectors" : "pixels", sharing > 1 ? " and rank" : "",
               format_bytes(static_cast<double>(config.data.host_bytes)),
               vectors ? "vectors" : "pictures");
   }

@@ -37,6 +37,7 @@ void Recorder::step(const StepResult& result, int64_t epoch, int64_t step) {
   json["phases"] = result.phases;
   json["bytes"] = {{"read", result.bytes_read},
                    {"staged", result.bytes_staged},
+                   {"exchanged", result.bytes_exchanged},
                    {"reduced", result.bytes_reduced}};
   json["device_bytes_peak"] = result.device_bytes_peak;
   rank_log_->write(json.dump());

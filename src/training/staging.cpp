@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <string>
@@ -23,10 +24,25 @@ bool is_staged(const config::Config& config) {
   return config.data.placement == data::StorePlacement::kStaged;
 }
 
-// A copy a home and store, of those on this node.
+// That a patch group spans; count_places() has found them whole.
+int64_t nodes_a_group(const config::Config& config, const distributed::World& world) {
+  return std::max<int64_t>(1, config.distributed.patch_group / world.local_size());
+}
+
+// What this node's ranks read of every bag. A picture is one piece.
+store::Portion portion_of_node(const config::Config& config, const data::Dataset& dataset,
+                               const distributed::World& world) {
+  const int64_t nodes = nodes_a_group(config, world);
+  if (nodes == 1 || dataset.kind() == store::Kind::kImages) return {};
+  const int64_t first = world.node() % nodes * world.local_size();
+  return {first, first + world.local_size(), config.distributed.patch_group};
+}
+
+// A copy a home and store, of those at this place.
 std::vector<StagedCopy> copies_of_node(const config::Config& config, const data::Dataset& dataset,
                                        const distributed::World& world) {
-  const auto [first, last] = reader_place(config, world).on_node(dataset.num_homes());
+  const auto [first, last] = reader_place(config, world).at_place(dataset.num_homes());
+  const store::Portion portion = portion_of_node(config, dataset, world);
   std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>> bags;  // of a home and store
   for (size_t i = 0; i < dataset.pictures().size(); ++i) {
     const data::Picture& picture = dataset.pictures()[i];
@@ -43,7 +59,7 @@ std::vector<StagedCopy> copies_of_node(const config::Config& config, const data:
     copies.push_back(
         {store, store::LocalCopy(dataset.store(store), config.data.stage_dir,
                                  fmt::format("home {} of {}", home, dataset.num_homes()),
-                                 std::move(some))});
+                                 std::move(some), portion)});
   }
   return copies;
 }
@@ -90,24 +106,49 @@ std::string fill(std::vector<StagedCopy>& copies, const config::Config& config,
 data::ReaderPlace reader_place(const config::Config& config, const distributed::World& world) {
   const distributed::PatchGroup group = distributed::patch_group_of(world, config.distributed);
   if (!is_staged(config)) return {0, 1, group.group, group.num_groups};
-  return {world.node(), world.num_nodes(), world.local_rank() / group.size,
-          world.local_size() / group.size};
+  const int64_t nodes = nodes_a_group(config, world);
+  return {world.node() / nodes, world.num_nodes() / nodes, world.local_rank() / group.size,
+          std::max(1, world.local_size() / group.size)};
+}
+
+data::BagShare bag_share(const config::Config& config, const data::Dataset& dataset,
+                         const distributed::World& world) {
+  const distributed::PatchGroup group = distributed::patch_group_of(world, config.distributed);
+  data::BagShare share;
+  share.member = group.member;
+  share.members = group.size;
+  share.by_place = config.data.stage_homes > 0;
+  share.apart = is_staged(config) && dataset.kind() != store::Kind::kImages &&
+                nodes_a_group(config, world) > 1;
+  return share;
+}
+
+int64_t count_places(const config::Config& config, distributed::World& world) {
+  const int num_nodes = world.num_nodes();
+  if (!is_staged(config)) return num_nodes;
+  const int size = distributed::patch_group_of(world, config.distributed).size;
+  const std::vector<std::string> node_of = world.all_gather(std::to_string(world.node()));
+  const auto stray = [&] {
+    int r = 0;
+    while (r < world.world_size() && node_of[r] == node_of[r / size * size]) ++r;
+    return r;
+  }();
+  if (stray == world.world_size()) return num_nodes;
+  const int a_node = world.world_size() / num_nodes;
+  bool whole = world.world_size() % num_nodes == 0 && size % a_node == 0;
+  for (int r = 0; r < world.world_size() && whole; ++r) {
+    whole = node_of[r] == std::to_string(r / a_node);
+  }
+  if (whole) return num_nodes / (size / a_node);
+  throw ConfigError(fmt::format(
+      "distributed.patch_group = {}: ranks {} and {} share slides but lie on different nodes, "
+      "which with data.placement = \"staged\" groups must fill: start as many ranks on each node, "
+      "neighbours on one (--map-by slot), and let patch_group divide them or be a multiple of them",
+      size, stray / size * size, stray));
 }
 
 void check_placement(const config::Config& config, distributed::World& world) {
   if (!is_staged(config)) return;
-  const distributed::PatchGroup group = distributed::patch_group_of(world, config.distributed);
-  std::vector<std::string> nodes = world.all_gather(std::to_string(world.node()));
-  for (int r = 0; r < world.world_size(); ++r) {
-    const int leader = r / group.size * group.size;
-    if (nodes[r] == nodes[leader]) continue;
-    throw ConfigError(fmt::format(
-        "distributed.patch_group = {}: ranks {} and {} share slides but lie on different nodes, "
-        "and "
-        "with data.placement = \"staged\" a slide lies on one: let patch_group divide the ranks of "
-        "a node, whose ranks are neighbours",
-        group.size, leader, r));
-  }
   const auto [first, last] = reader_place(config, world).own(config.training.micro_batches);
   if (world.max(first == last ? 1 : 0) == 0) return;
   throw ConfigError(fmt::format(
@@ -164,7 +205,7 @@ std::vector<StagedCopy> stage(const config::Config& config, data::Dataset& datas
     for (const std::string& line : split(lines, '\n')) log::info("{}", line);
   }
   distributed::all_or_none(world, "opening the copies in data.stage_dir", [&] {
-    for (const auto& [store, copy] : copies) dataset.read_from(store, copy.folder(), copy.bags());
+    for (const auto& [store, copy] : copies) dataset.read_from(store, copy.folder(), copy.ranges());
   });
   return copies;
 }

@@ -1,11 +1,12 @@
 // data.placement = "staged": each node copies the bags of its homes to a disk of its own and reads
-// them there.
+// them there; of slides and features that a patch group over several nodes shares, its ranks' part.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "config/config.h"
+#include "data/bag_share.h"
 #include "data/dataset.h"
 #include "data/homes.h"
 #include "distributed/watchdog.h"
@@ -17,14 +18,22 @@ namespace dbps::training {
 // Which part of what lies in homes this rank's patch group reads.
 data::ReaderPlace reader_place(const config::Config& config, const distributed::World& world);
 
+// Which part of every bag this rank scans.
+data::BagShare bag_share(const config::Config& config, const data::Dataset& dataset,
+                         const distributed::World& world);
+
 // Bags of store number `store` of the dataset.
 struct StagedCopy {
   int64_t store = 0;
   store::LocalCopy copy;
 };
 
-// Whether the ranks lie so that each finds its micro-batches on its own node; nothing to say of
-// "shared". Throws ConfigError. Collective.
+// How many places the homes of a staged store are dealt to (data/homes.h). Throws ConfigError
+// unless each patch group lies on one node, or all fill as many whole nodes. Collective.
+int64_t count_places(const config::Config& config, distributed::World& world);
+
+// Whether each rank finds micro-batches at its place; nothing to say of "shared". Throws
+// ConfigError. Collective.
 void check_placement(const config::Config& config, distributed::World& world);
 
 // Whether each node has room for its share, copying nothing. Throws RuntimeFault. Collective.

@@ -58,11 +58,11 @@ class PhaseWithTiles {
 
 struct TrainingStep::Sums {
   explicit Sums(const at::TensorOptions& options, bool stop)
-      : values(at::zeros({7}, options.dtype(at::kDouble))) {
+      : values(at::zeros({8}, options.dtype(at::kDouble))) {
     if (stop) values[3] = 1;
   }
   // loss, images, patches scanned, ranks asked to stop, ranks that dropped the step, bytes read,
-  // bytes of them from copies
+  // bytes of them from copies, bytes of patches handed around in the patch group
   at::Tensor values;
   std::vector<std::string> not_finite;  // "task of picture", on this rank
 };
@@ -133,6 +133,7 @@ StepResult TrainingStep::run(const data::StepPlan& plan, const StepPlace& place,
   result.patches_scanned = std::llround(total[2]);
   result.bytes_read = std::llround(total[5]);
   result.bytes_staged = std::llround(total[6]);
+  result.bytes_exchanged = std::llround(total[7]);
   result.stop = total[3] > 0;
   result.dropped = total[4] > 0;
   if (!result.dropped) {
@@ -178,10 +179,12 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
   });
   result.read_wait += batch.wait_seconds;
   if (batch.bags.empty()) return;
+  pass_.join(batch);
   const at::Tensor& like = trained_.parameters.front().second;
   const data::DevicePatches patches = device_patches(batch, config_, model_, like);
   result.phases["read"] += reading.seconds();
 
+  const int64_t exchanged = pass_.bytes_exchanged();
   const selection::Selection selection = select(batch, patches, place, result);
 
   watchdog_.phase("forward");
@@ -207,6 +210,7 @@ void TrainingStep::run_micro_batch(const std::vector<int64_t>& pictures, int64_t
   sums.values[2] += static_cast<double>(selection.patches_scanned);
   const auto bytes_read = static_cast<double>(patches.bytes_read());
   sums.values[5] += bytes_read;
+  sums.values[7] += static_cast<double>(pass_.bytes_exchanged() - exchanged);
   // A micro-batch lies in one home.
   if (dataset_.reads_copy(pictures.front())) sums.values[6] += bytes_read;
   if (!place_.leads()) return;

@@ -32,9 +32,10 @@ struct StepResult {
   double learning_rate = 0;
   int64_t images = 0;
   int64_t patches_scanned = 0;
-  int64_t bytes_read = 0;     // encoded, of the stores
-  int64_t bytes_staged = 0;   // of them from copies on the reading ranks' own nodes
-  int64_t bytes_reduced = 0;  // that a rank gives into sums over all; 0 of one rank
+  int64_t bytes_read = 0;       // encoded, of the stores
+  int64_t bytes_staged = 0;     // of them from copies on the reading ranks' own nodes
+  int64_t bytes_exchanged = 0;  // chosen patches, in sums over patch groups, of all ranks
+  int64_t bytes_reduced = 0;    // that a rank gives into sums over all; 0 of one rank
   double seconds = 0;
   double read_wait = 0;                  // seconds of phase "read" in which no batch was ready
   int64_t device_bytes_peak = 0;         // of tensors on the device (device_memory.h)

@@ -212,7 +212,7 @@ std::string train(const TrainRequest& request, distributed::World& world) {
   if (earlier.config) config::keep_resolved(*earlier.config, asked);
   const at::Device device = distributed::choose_device(world, asked.distributed);
   config::Config machine = resolve_machine(asked, world, device);
-  config::fit_homes(machine, world.num_nodes());
+  config::fit_homes(machine, count_places(machine, world));
   resolve_micro_batches(machine, world);
   check_placement(machine, world);
   set_numerics(machine.distributed);

@@ -191,9 +191,11 @@ std::unique_ptr<data::Loader> Trainer::make_loader(const std::vector<data::StepP
     occurrences.insert(occurrences.end(), steps[s].occurrences.begin() + first,
                        steps[s].occurrences.begin() + last);
   }
-  return std::make_unique<data::Loader>(
-      session_.dataset, loader_options(config, /*training=*/true, epoch, session_.device.is_cuda()),
-      std::move(batches), std::move(occurrences));
+  data::LoaderOptions options =
+      loader_options(config, /*training=*/true, epoch, session_.device.is_cuda());
+  options.share = bag_share(config, session_.dataset, session_.world);
+  return std::make_unique<data::Loader>(session_.dataset, std::move(options), std::move(batches),
+                                        std::move(occurrences));
 }
 
 StepResult Trainer::rehearse() {

@@ -50,7 +50,7 @@ TEST(Homes, AreNearlyEqual) {
 }
 
 TEST(Homes, ReadersOfANodeShareWhatLiesOnIt) {
-  EXPECT_THAT((ReaderPlace{1, 2, 0, 3}.on_node(8)), Pair(4, 8));
+  EXPECT_THAT((ReaderPlace{1, 2, 0, 3}.at_place(8)), Pair(4, 8));
   std::set<int64_t> all;
   for (int64_t node = 0; node < 2; ++node) {
     for (int64_t reader = 0; reader < 3; ++reader) {

@@ -11,6 +11,7 @@ import unittest
 
 from harness import MPIRUN, PROGRAM, ProgramTest, events, latest_weights, run
 from hosts import Hosts, need, wait_until
+import tiles_test
 
 RANKS_PROGRAM = os.environ["DBPS_RANKS_PROGRAM"]
 DEADLINE = 10  # seconds; a step takes far less, also on a busy machine
@@ -126,7 +127,7 @@ class HostsTest(OverHosts):
         print(f"cut at step {stopped_at} of 60; resumed on one host to equal metrics and weights")
 
 
-class StagingTest(OverHosts):
+class Staging(OverHosts):
     """Each host has a /tmp of its own, which the test sees at <hosts>/<host>/tmp."""
 
     staged = ("--set", "data.placement=staged", "--set", "data.stage_dir=/tmp/scratch")
@@ -140,9 +141,13 @@ class StagingTest(OverHosts):
         return self.hosts.folder / name / "tmp" / "scratch"
 
     def held_by(self, name):
-        """{shard: bytes} of a host's copies laid over each other, and the bags they list."""
+        return self.held_in(self.scratch(name))
+
+    @staticmethod
+    def held_in(scratch):
+        """{shard: bytes} of a scratch's copies laid over each other, and the bags they list."""
         shards, bags = {}, []
-        for folder in self.scratch(name).glob("dbps-copy-*"):
+        for folder in scratch.glob("dbps-copy-*"):
             bags += [line.split(" ", 1)[1] for line in (folder / "copied").read_text().splitlines()]
             for shard in folder.glob("shard-*.h5"):
                 held = int.from_bytes(shard.read_bytes(), "big")
@@ -170,6 +175,8 @@ class StagingTest(OverHosts):
             for path, content in kept.items():
                 path.write_bytes(content)
 
+
+class StagingTest(Staging):
     def test_each_host_holds_its_share_and_reads_nothing_else(self):
         self.train_over_both("two", *self.staged)
         self.assertIn("stage_homes = 2", (self.work / "two" / "config.toml").read_text())
@@ -239,13 +246,27 @@ class StagingTest(OverHosts):
         self.assertEqual(list(self.scratch("h1").glob("dbps-copy-*/copied")), [])
         print(found[0])
 
-    def test_a_slide_on_two_hosts_is_refused(self):
-        refused = self.hosts.run(
-            "h1", *self.command("group", *self.staged, "--set", "distributed.patch_group=4"),
-            check=False, timeout=180)
-        self.assertEqual(refused.returncode, 64, refused.stderr)
-        self.assertIn("distributed.patch_group = 4: ranks 0 and 2 share slides but lie on different "
-                      "nodes", refused.stderr)
+    def test_a_picture_that_both_hosts_share_lies_on_each(self):
+        group = ("--set", "distributed.patch_group=4", "--set", "training.epochs=1")
+        self.train_over_both("two", *self.staged, *group)
+        self.assert_done(self.train("one", "--set", "data.stage_homes=1", *group, ranks=4))
+        self.assertEqual(events(self.work / "two"), events(self.work / "one"))
+        self.assertEqual(latest_weights(self.work / "two"), latest_weights(self.work / "one"))
+        self.assertEqual(self.held_by("h1"), self.held_by("h2"))
+        read = self.bytes_of("two")
+        self.assertEqual((read["read"], read["exchanged"]), (read["staged"], 0))
+
+    def test_groups_and_homes_that_do_not_fit_the_hosts_are_refused(self):
+        # Neither neighbours on one host, nor (ranks 0 and 1 there, rank 2 here) as many on each.
+        for launcher, size, other in (
+                ([*self.over_both, "--map-by", "node"], 2, 1),
+                ([str(word).replace("h2:2", "h2:1") for word in self.over_both], 3, 2)):
+            program = self.command("group", *self.staged, "--set",
+                                   f"distributed.patch_group={size}")[len(self.over_both):]
+            refused = self.hosts.run("h1", *launcher, *program, check=False, timeout=180)
+            self.assertEqual(refused.returncode, 64, refused.stderr)
+            self.assertIn(f"distributed.patch_group = {size}: ranks 0 and {other} share slides but "
+                          f"lie on different nodes", refused.stderr)
         odd = self.hosts.run("h1", *self.command("odd", *self.staged, "--set",
                                                  "data.stage_homes=1"), check=False, timeout=180)
         self.assertEqual(odd.returncode, 64, odd.stderr)
@@ -280,6 +301,61 @@ class StagingTest(OverHosts):
         self.assertEqual(second.returncode, 0, second.stderr)
         self.assertIn(f"removed {copy}, which no run read", second.stderr)
         self.assertFalse(os.path.exists(inside))
+
+
+class StagedGroupTest(Staging):
+    """Slides that the four ranks of both hosts share, each host holding a half of every one."""
+
+    small_run = tiles_test.SMALL_RUN
+    group = ("--set", "distributed.patch_group=4", "--set", "report.maps_per_epoch=0")
+
+    @classmethod
+    def make_store(cls):
+        tiles_test.make_tiles(cls.folder / "store", parts=3, lesions=0.25, least=1, most=200)
+        return cls.folder / "store"
+
+    def test_each_host_holds_its_part_of_every_slide(self):
+        self.train_over_both("two", *self.staged, *self.group)
+        self.assertIn("stage_homes = 1\n", (self.work / "two" / "config.toml").read_text())
+        homes = ("--set", "data.stage_homes=1")
+        local = ("--set", "data.placement=staged", "--set", f"data.stage_dir={self.work}/scratch")
+        self.assert_done(self.train("one", *homes, *self.group, ranks=4))
+        self.assert_done(self.train("one-staged", *homes, *local, *self.group, ranks=4))
+        for name in ("one", "one-staged"):
+            self.assertEqual(events(self.work / "two"), events(self.work / name))
+            self.assertEqual(latest_weights(self.work / "two"), latest_weights(self.work / name))
+
+        (held_1, bags_1), (held_2, bags_2) = self.held_by("h1"), self.held_by("h2")
+        self.assertEqual(len(set(bags_1)), 32)  # training and validation
+        self.assertEqual(sorted(bags_1), sorted(bags_2))
+        both, _ = self.held_in(self.work / "scratch")
+        sizes = [0, 0]
+        for shard in json.loads((self.store / "store.json").read_text())["shards"]:
+            held = [one.get(shard["name"], 0) for one in (held_1, held_2)]
+            self.assertEqual(held[0] | held[1], both[shard["name"]])
+            self.assertEqual(held[0] & held[1], 0)
+            for i in (0, 1):
+                sizes[i] += sum(byte != 0 for byte in held[i].to_bytes(shard["bytes"], "big"))
+        self.assertLess(abs(sizes[0] - sizes[1]), 0.1 * sum(sizes))
+
+        with self.damaged_store():
+            self.train_over_both("again", *self.staged, *self.group)
+            a_step = self.bytes_a_step("sent", *self.staged, *self.group)
+        self.assertEqual(events(self.work / "two"), events(self.work / "again"))
+        a_run, one = self.bytes_of("sent-22"), self.bytes_of("one")
+        self.assertEqual(self.bytes_of("again")["read"], self.bytes_of("again")["staged"])
+        self.assertEqual(a_run["read"], a_run["staged"])
+        self.assertEqual(one["exchanged"], 0)  # each reads again what it embeds
+        print(f"h1 holds {sizes[0]} bytes of {len(bags_1)} parts of slides, h2 {sizes[1]}; a step "
+              f"reads {a_run['read']:.0f} bytes, all of them from copies, and gives "
+              f"{a_run['exchanged']:.0f} of chosen tiles into sums; over the wire a step: "
+              f"{a_step[0]:.0f} by h1 and {a_step[1]:.0f} by h2, sums of {a_run['reduced']:.0f}")
+        # Each of the two ranks of a host gives as much into the sums as travels in all.
+        travels = a_run["exchanged"] / 4
+        self.assertGreater(travels, 0)
+        for sent in a_step:
+            self.assertGreater(sent, a_run["reduced"] + travels / 2)
+            self.assertLess(sent, 2.5 * (a_run["reduced"] + travels))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import h5py
 import numpy
 import safetensors.numpy
 
+from group_test import EXACT, SameRuns
 from harness import ProgramTest, events, latest_weights, printed_by_example, run, start
 
 WIDTH = 24
@@ -255,7 +256,7 @@ class Ingest(ProgramTest):
             self.assertTrue(numpy.array_equal(stored[f"{i:02}"], numbers(i, rows=4000)))
 
 
-class Training(ProgramTest):
+class Training(SameRuns, ProgramTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -313,6 +314,25 @@ class Training(ProgramTest):
         self.assertEqual(refused.code, 65)
         self.assertIn(f"vectors of 7 numbers, but the model reads {WIDTH}",
                       json.loads(refused.out.splitlines()[0])["error"])
+
+    def test_of_a_group_each_rank_reads_its_part(self):
+        settings = (*EXACT, "--set", "selection.ranking=global", "--set", "training.epochs=2")
+        bytes_of = {}
+        for name, size, ranks in (("one", 1, 0), ("two", 2, 4), ("four", 4, 4)):
+            self.assert_done(self.train(name, *settings, "--set", f"distributed.patch_group={size}",
+                                        ranks=ranks))
+            lines = (self.work / name / "metrics.jsonl").read_text().splitlines()
+            steps = [e["bytes"] for e in map(json.loads, lines) if e["event"] == "step"]
+            bytes_of[size] = [(step["read"], step["exchanged"]) for step in steps]
+        self.assert_same_run("one", "two")
+        self.assert_same_run("one", "four")
+        for size in (2, 4):
+            for (read, exchanged), (alone, nothing) in zip(bytes_of[size], bytes_of[1], strict=True):
+                self.assertGreater(read, 0)
+                self.assertEqual((read, nothing), (alone, 0))
+                # Of 8 bags at most 6 vectors each, which every rank gives into a sum.
+                self.assertGreater(exchanged, 0)
+                self.assertLessEqual(exchanged, size * 8 * 6 * WIDTH * 4)
 
     def test_ranks_and_a_kill_give_the_same_bits(self):
         self.assert_done(self.train("whole"))

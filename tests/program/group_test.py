@@ -16,8 +16,8 @@ from tiles_test import TileStoreTest
 EXACT = ("--set", "training.precision=fp64", "--set", "training.scan_precision=fp64")
 
 
-class GroupTest(TileStoreTest):
-    tiles = dict(parts=3, lesions=0.25, least=1)
+class SameRuns:
+    """What a test case of the whole program needs to compare runs of other groups."""
 
     def numbers(self, name):
         """What metrics.jsonl says of steps and evaluations, times aside, as one list a line."""
@@ -40,6 +40,10 @@ class GroupTest(TileStoreTest):
                     self.assertAlmostEqual(x, y, delta=1e-7 * max(1.0, abs(x)))
                 else:
                     self.assertEqual(x, y)
+
+
+class GroupTest(SameRuns, TileStoreTest):
+    tiles = dict(parts=3, lesions=0.25, least=1)
 
     def test_groups_change_neither_plan_nor_metrics(self):
         self.train("one", *EXACT)

@@ -19,6 +19,12 @@ namespace {
 
 const std::vector<int> kSizes = {1, 2, 3, 40, 7, 160};
 
+// Parts of unlike size, of which those of the first rank are often empty.
+std::pair<int64_t, int64_t> part_of(int64_t n, int64_t rank, int64_t size) {
+  const auto until = [&](int64_t r) { return r == size ? n : n * r * r / (size * size); };
+  return {until(rank), until(rank + 1)};
+}
+
 // Runs `work(table, group)` on ranks of the same bags.
 template <typename Work>
 void on_ranks(int size, uint64_t seed, const Work& work) {
@@ -28,7 +34,8 @@ void on_ranks(int size, uint64_t seed, const Work& work) {
     ranks.emplace_back([&, rank] {
       distributed::FakeCollectives group(network, rank);
       std::mt19937 random(static_cast<uint32_t>(seed));
-      const Table table(kSizes, 4, random);
+      Table table(kSizes, 4, random);
+      for (const int n : kSizes) table.bags.own.push_back(part_of(n, rank, size));
       work(table, group);
     });
   }

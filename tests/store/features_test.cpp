@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "store/local_copy.h"
 #include "store/verify.h"
 #include "store_fixture.h"
 
@@ -33,7 +34,7 @@ std::vector<uint8_t> some_vectors(int64_t count, uint32_t seed, const Settings& 
 }
 
 void append(Writer& writer, const std::string& id, const std::vector<uint8_t>& bytes,
-            const Settings& settings, std::vector<Place> places = {}) {
+            const Settings& settings, std::vector<Place> places = {}, int32_t part = 0) {
   const uint64_t width = vector_bytes(settings);
   Vectors vectors;
   vectors.count = static_cast<int64_t>(bytes.size() / width);
@@ -44,6 +45,7 @@ void append(Writer& writer, const std::string& id, const std::vector<uint8_t>& b
   };
   Bag bag;
   bag.id = id;
+  bag.part = part;
   writer.append(bag, {"/data/" + id + ".npy", bytes.size(), 1234, "", {}, ""}, vectors);
 }
 
@@ -215,6 +217,78 @@ TEST(VectorStoreTest, ASourceThatChangesMeanwhileIsNotTaken) {
   writer.finish();
   EXPECT_EQ(Reader(temp.path()).num_bags(), 1);
   EXPECT_TRUE(verify(temp.path(), 1).damages.empty());
+}
+
+// Two nodes that share slides, some in several parts: each holds its half of every slide, in the
+// order of its vectors, and both together all of them.
+TEST(PortionsOfAStore, EachHoldsItsRangeOfEverySlide) {
+  TempFolder temp;
+  const fs::path folder = temp.path() / "store";
+  const WriterOptions options = vector_options();
+  make_vector_store(folder, 5, options);
+  {
+    Writer writer(folder, options);
+    for (const int32_t part : {0, 1, 2}) {
+      append(writer, "long", some_vectors(100 + 100 * part, 30 + part, options.settings),
+             options.settings, {}, part);
+    }
+    writer.finish();
+  }
+  const Reader whole(folder);
+  ASSERT_EQ(whole.num_bags(), 5 + 3);
+  std::vector<int64_t> bags = all_rows(whole.num_bags());
+  std::vector<int64_t> held(bags.size(), 0);
+  std::vector<std::vector<uint8_t>> expected;
+  for (const int64_t bag : bags) {
+    expected.push_back(read_rows(whole, bag, all_rows(whole.bag(bag).tile_count)));
+  }
+  Reader readers[2] = {Reader(folder), Reader(folder)};
+  std::vector<LocalCopy> copies;
+  uint64_t bytes = 0;
+  for (const int64_t half : {0, 1}) {
+    // Ranks 0 and 1 of 4, and 2 and 3.
+    LocalCopy& copy = copies.emplace_back(readers[half], temp.path() / "scratch", "home 0 of 1",
+                                          bags, Portion{2 * half, 2 * half + 2, 4});
+    copy.claim();
+    EXPECT_NEAR(static_cast<double>(copy.bytes_missing()), static_cast<double>(copy.bytes()),
+                4096.0 * 2 * static_cast<double>(bags.size()));
+    EXPECT_EQ(copy.fill(2, [](uint64_t) {}).copied, copy.bytes());
+    readers[half].read_from(copy.folder(), copy.ranges());
+    bytes += copy.bytes();
+  }
+  EXPECT_NE(copies[0].folder(), copies[1].folder());
+  EXPECT_EQ(bytes, (1 + 21 + 41 + 61 + 81 + 600) * vector_bytes(options.settings));
+  // Of a slide as a whole the first half, by the numbers of its vectors, is with the first.
+  int64_t first_half = 0;
+  for (const TileRange& range : copies[0].ranges()) {
+    if (whole.bag(range.bag).id == "long") first_half += range.last - range.first;
+    EXPECT_EQ(whole.bag(range.bag).id == "b0", range.last == range.first && range.bag == 0);
+  }
+  EXPECT_EQ(first_half, 300);
+
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".h5") continue;
+    for (const int64_t bag : bags) {
+      if (whole.shard_name(bag) != entry.path().filename()) continue;
+      for (const Tile& tile : whole.tiles(bag)) {
+        flip_byte(entry.path(), whole.blob_offset(bag) + tile.offset + 7);
+      }
+    }
+  }
+  for (const int64_t half : {0, 1}) {
+    for (const TileRange& range : copies[half].ranges()) {
+      std::vector<int64_t> rows;
+      for (int64_t row = range.first; row < range.last; ++row) rows.push_back(row);
+      held[range.bag] += static_cast<int64_t>(rows.size());
+      const std::vector<uint8_t> read = read_rows(readers[half], range.bag, rows);
+      const uint64_t at = range.first * vector_bytes(options.settings);
+      EXPECT_TRUE(std::equal(read.begin(), read.end(), expected[range.bag].begin() + at));
+      // The others come from the store itself, which is damaged.
+      if (range.last == whole.bag(range.bag).tile_count) continue;
+      EXPECT_THROW(read_rows(readers[half], range.bag, {range.last}), DataError);
+    }
+  }
+  for (const int64_t bag : bags) EXPECT_EQ(held[bag], whole.bag(bag).tile_count);
 }
 
 }  // namespace

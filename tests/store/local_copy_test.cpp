@@ -100,7 +100,7 @@ TEST_F(LocalCopyTest, IsReadInTheStoresStead) {
   Reader reader(store_);
   LocalCopy copy = make_copy(reader);
   copy.fill(1, kGoOn);
-  reader.read_from(copy.folder(), copy.bags());
+  reader.read_from(copy.folder(), copy.ranges());
   damage_store();
   for (int64_t bag = 0; bag < reader.num_bags(); ++bag) {
     EXPECT_EQ(reader.reads_copy(bag), bag % 2 == 0);
@@ -145,7 +145,7 @@ TEST_F(LocalCopyTest, GoesOnWhereItWasEnded) {
   EXPECT_EQ(filled.kept + filled.copied, copy.bytes());
   EXPECT_EQ(told, copy.bytes());
   Reader again(store_);
-  again.read_from(copy.folder(), copy.bags());
+  again.read_from(copy.folder(), copy.ranges());
   damage_store();
   for (const int64_t bag : share_) EXPECT_EQ(again.read(bag), pictures_[again.bag(bag).id]);
   const LocalCopy::Filled nothing = copy.fill(2, kGoOn);

@@ -88,6 +88,7 @@ Tensors clone(const Tensors& tensors) {
 struct Outcome {
   std::vector<double> losses;
   std::vector<int64_t> scanned;
+  std::vector<int64_t> bytes_read;
   std::vector<std::string> selected;  // of each step: who is salient and sub-salient, in order
   Tensors gradients;                  // of the first step
   std::vector<Tensors> weights;       // before each step
@@ -96,8 +97,10 @@ struct Outcome {
 
 class TrialRun {
  public:
-  TrialRun(config::Config asked, int64_t group_size)
-      : asked_(with_group(std::move(asked), group_size)),
+  // `apart`: as if the ranks of a group lay on several nodes.
+  TrialRun(config::Config asked, int64_t group_size, bool apart = false)
+      : apart_(apart && group_size > 1),
+        asked_(with_group(std::move(asked), group_size)),
         dataset_(asked_.data, task_columns(asked_)),
         config_(resolve_data(asked_, dataset_)),
         model_({config_.encoder, config_.aggregator, config_.tasks}, at::kCPU,
@@ -180,12 +183,15 @@ class TrialRun {
     const auto [first, last] = reader_place(config_, *world).own(kMicroBatches);
     const std::vector<std::vector<int64_t>> mine(plan.micro_batches.begin() + first,
                                                  plan.micro_batches.begin() + last);
-    const data::LoaderOptions loading = loader_options(config_, true, epoch, false);
+    data::LoaderOptions loading = loader_options(config_, true, epoch, false);
+    loading.share = bag_share(config_, dataset_, *world);
+    loading.share.apart = apart_;
     std::string text;
     data::Loader before(dataset_, loading, mine);
     for (int64_t i = first; i < last; ++i) {
-      const data::HostBatch batch = *before.next();
+      data::HostBatch batch = *before.next();
       if (batch.bags.empty()) continue;
+      step_.pass().join(batch);
       const at::Tensor like = model_.parameters().front().tensor;
       const data::DevicePatches patches = device_patches(batch, config_, model_, like);
       text += describe(
@@ -197,6 +203,8 @@ class TrialRun {
         step_.run(plan, {s, epoch, 0.5}, 1e-3, [&] { return *loader.next(); });
     outcome.losses.push_back(result.loss);
     outcome.scanned.push_back(result.patches_scanned);
+    outcome.bytes_read.push_back(result.bytes_read);
+    EXPECT_EQ(result.bytes_exchanged > 0, apart_);
     EXPECT_EQ(result.images, kBatch);
   }
 
@@ -212,6 +220,7 @@ class TrialRun {
     return all;
   }
 
+  bool apart_;
   config::Config asked_;
   data::Dataset dataset_;
   config::Config config_;
@@ -255,12 +264,12 @@ double worst_loss(const Outcome& a, const Outcome& b) {
   return worst;
 }
 
-void expect_same(const config::Config& config, int64_t num_steps) {
+void expect_same(const config::Config& config, int64_t num_steps, bool apart = false) {
   const Outcome one = TrialRun(config, 1).steps(num_steps);
   EXPECT_NE(one.losses.front(), one.losses.back());
   EXPECT_GT(largest_value(one.gradients), 1e-4) << "no gradient to compare";
   for (int64_t size = 2; size <= expected_size; size *= 2) {
-    const Outcome shared = TrialRun(config, size).steps(num_steps);
+    const Outcome shared = TrialRun(config, size, apart).steps(num_steps);
     EXPECT_EQ(shared.selected, one.selected) << "groups of " << size;
     EXPECT_EQ(shared.scanned, one.scanned);
     const double losses = worst_loss(one, shared);
@@ -302,6 +311,21 @@ TEST(PatchGroup, AFrozenEncoderAndOneBufferTrainTheSame) {
   config.selection.sub_salient = 0;
   config.aggregator.kind = "cross_attention";
   expect_same(config, 4);
+}
+
+// Each rank reads its part alone, at limits that stay: what is read is what one rank scans, which
+// reads the chosen tiles a second time. The jitter's contrast asks for what all of them see.
+TEST(PatchGroup, OverSeveralNodesTrainsTheSame) {
+  config::Config config = base_config();
+  config.data.stage_homes = 1;
+  config.augment.contrast = 0.3;
+  for (const data::JitterPer per : {data::JitterPer::kBag, data::JitterPer::kPatch}) {
+    config.augment.jitter_per = per;
+    expect_same(config, 4, /*apart=*/true);
+  }
+  const Outcome one = TrialRun(config, 1).steps(2);
+  const Outcome apart = TrialRun(config, expected_size, /*apart=*/true).steps(2);
+  EXPECT_EQ(apart.bytes_read, one.bytes_read);
 }
 
 TEST(PatchGroup, InSinglePrecisionLossesStayTogether) {
