@@ -64,7 +64,7 @@ void erase_part(T* plane, const int32_t* part, int64_t width) {
   }
 }
 
-// Of each row its place in batch.pixels, which holds the ranks' own vectors end to end; -1: not
+// Of each row its place in batch.pixels, which holds this rank's own vectors end to end; -1: not
 // there.
 std::vector<int64_t> slots_of(const HostBatch& batch) {
   std::vector<int64_t> slots(static_cast<size_t>(batch.offsets.back()), -1);

@@ -266,6 +266,19 @@ TEST(PortionsOfAStore, EachHoldsItsRangeOfEverySlide) {
   }
   EXPECT_EQ(first_half, 300);
 
+  // Across the limit a slide is read from both files.
+  for (const Reader& reader : readers) {
+    for (const int64_t bag : bags) {
+      std::vector<TilePlace> places;
+      for (const int64_t row : all_rows(whole.bag(bag).tile_count)) places.push_back({bag, row});
+      std::vector<uint8_t> buffer, read;
+      reader.read_tiles(places, buffer, [&](size_t, std::span<const uint8_t> bytes) {
+        read.insert(read.end(), bytes.begin(), bytes.end());
+      });
+      EXPECT_EQ(read, expected[bag]);
+      EXPECT_EQ(read_rows(reader, bag, all_rows(whole.bag(bag).tile_count)), expected[bag]);
+    }
+  }
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() != ".h5") continue;
     for (const int64_t bag : bags) {
