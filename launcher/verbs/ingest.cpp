@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/split_csv.h"
 #include "base/text.h"
+#include "ingest/labels.h"
 #include "launcher/ingestion.h"
 #include "launcher/verbs/verbs.h"
 
@@ -94,9 +95,10 @@ void take_options(Arguments& arguments, const distributed::World* world) {
 }
 
 void add_file(ingest::SourceList& sources, const std::string& file, const std::string& thing,
-              CsvTable (*read)(const fs::path&), bool speaks) {
+              CsvTable (*read)(const fs::path&),
+              ingest::Unmatched (*add)(ingest::SourceList&, const CsvTable&), bool speaks) {
   if (file.empty()) return;
-  const ingest::Unmatched unmatched = ingest::add_columns(sources, read(file));
+  const ingest::Unmatched unmatched = add(sources, read(file));
   if (!speaks) return;
   const auto warn = [&](const std::vector<std::string>& ids, const std::string& what) {
     if (!ids.empty()) log::warning("{}: {}: {}", file, what, join_words(ids));
@@ -149,8 +151,8 @@ void run(Arguments& arguments, const Context& context) {
   }
   refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  add_file(sources, arguments.labels, thing, read_csv, speaks);
-  add_file(sources, arguments.split, thing, read_split_csv, speaks);
+  add_file(sources, arguments.labels, thing, read_csv, ingest::add_labels, speaks);
+  add_file(sources, arguments.split, thing, read_split_csv, ingest::add_columns, speaks);
   const auto count = static_cast<int64_t>(sources.pictures.size());
   log::info("{} in {}", counted(count, thing), arguments.source);
   if (speaks && !sources.passed_over.empty()) {

@@ -1,4 +1,5 @@
-// The labels CSV beside a store. People edit it: a row that is there is never changed.
+// Labels: from the CSVs that people have onto the sources, and into the CSV beside a store. People
+// edit that one too: a row that is there is never changed.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,22 @@
 #include "ingest/sources.h"
 
 namespace dbps::ingest {
+
+struct Unmatched {
+  std::vector<std::string> rows;      // of the CSV that name no picture of the list
+  std::vector<std::string> pictures;  // without a row
+};
+
+// Takes the columns of a CSV that names pictures by `id`, `slide_id` or `path` (extension
+// optional): by the whole id, else by its last part where one picture alone has it. They take the
+// place of whole columns of the same name: where a picture has no row its cell is empty. Returns
+// the ids that only one of the two has. Throws DataError for a CSV without such a column, or with
+// two rows for one picture.
+Unmatched add_columns(SourceList& list, const CsvTable& table);
+
+// The same for a file of labels: where it has a column that is no id, patient, split or mpp, the
+// folders' names are no labels.
+Unmatched add_labels(SourceList& list, const CsvTable& table);
 
 std::filesystem::path labels_path(const std::filesystem::path& store);
 

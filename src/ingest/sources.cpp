@@ -173,6 +173,7 @@ SourceList list_folder(const fs::path& folder, store::Kind kind) {
   };
   const bool splits = std::all_of(relative.begin(), relative.end(), in_split);
   list.columns = {"label"};
+  list.labels_are_folders = true;
   if (splits) list.columns.push_back("split");
   for (const fs::path& path : relative) {
     std::vector<std::string> folders;
@@ -255,6 +256,7 @@ void name_members(SourceList& list, bool only_file) {
   }
   list.pictures = std::move(all);
   if (labels.empty()) return;
+  list.labels_are_folders = false;
   const size_t column = list.column("label");
   for (auto& [picture, label] : labels) list.pictures[picture].values[column] = std::move(label);
 }
@@ -312,6 +314,7 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
   } else if (has_source_extension(source, kind) || holds_patches(source, kind)) {
     only_file = true;
     list.columns = {"label"};
+    list.labels_are_folders = true;
     list.pictures.push_back({source.stem().string(), source, {""}});
   } else {
     throw ConfigError(
@@ -329,43 +332,6 @@ std::string passed_over_text(const std::map<std::string, int64_t>& passed_over) 
     words.push_back(fmt::format("{} {}", count, extension));
   }
   return join_words(words);
-}
-
-Unmatched add_columns(SourceList& list, const CsvTable& table) {
-  std::optional<size_t> key;
-  for (const char* name : {"id", "slide_id", "path"}) {
-    if (!key) key = table.find_column(name);
-  }
-  if (!key) {
-    throw DataError(fmt::format("{} has no column 'id' (or slide_id, path)", table.path.string()));
-  }
-  std::map<std::string, SourcePicture*> by_id;
-  for (SourcePicture& picture : list.pictures) by_id[picture.id] = &picture;
-  std::map<size_t, size_t> places;
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    if (i != *key && !table.columns[i].empty()) places[i] = list.column(table.columns[i]);
-  }
-  std::map<const SourcePicture*, int> line_of;
-  Unmatched unmatched;
-  for (const CsvRow& row : table.rows) {
-    const std::string id = trim(row.fields[*key]);
-    auto found = by_id.find(id);
-    if (found == by_id.end()) found = by_id.find(without_extension(id));
-    if (found == by_id.end()) {
-      unmatched.rows.push_back(id);
-      continue;
-    }
-    const auto [first, is_new] = line_of.emplace(found->second, row.line);
-    if (!is_new) {
-      throw DataError(fmt::format("{}: lines {} and {} both speak of '{}'", table.path.string(),
-                                  first->second, row.line, found->first));
-    }
-    for (const auto& [from, to] : places) found->second->values[to] = trim(row.fields[from]);
-  }
-  for (const SourcePicture& picture : list.pictures) {
-    if (!line_of.contains(&picture)) unmatched.pictures.push_back(picture.id);
-  }
-  return unmatched;
 }
 
 }  // namespace dbps::ingest

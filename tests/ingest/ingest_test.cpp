@@ -160,21 +160,6 @@ TEST_F(IngestTest, AClashInACsvNamesBothLines) {
   EXPECT_EQ(find_sources(csv).pictures[1].id, "two");
 }
 
-TEST_F(IngestTest, LabelsFromAnotherFile) {
-  add_picture("a.png");
-  add_picture("b.png");
-  SourceList list = find_sources(source_);
-  const Unmatched unmatched =
-      add_columns(list, parse_csv("slide_id,label,grade\na.png,x,2\nzzz,y,3\n", "l.csv"));
-  EXPECT_THAT(unmatched.rows, ElementsAre("zzz"));
-  EXPECT_THAT(unmatched.pictures, ElementsAre("b"));
-  EXPECT_THAT(list.columns, ElementsAre("label", "grade"));
-  EXPECT_THAT(list.pictures[0].values, ElementsAre("x", "2"));
-  EXPECT_THAT(list.pictures[1].values, ElementsAre("", ""));
-  EXPECT_THROW(add_columns(list, parse_csv("id,label\na,x\na.png,y\n", "l.csv")), DataError);
-  EXPECT_THROW(add_columns(list, parse_csv("name,label\na,x\n", "l.csv")), DataError);
-}
-
 TEST_F(IngestTest, BadSourcesAreNamedAndSkipped) {
   add_picture("c/good.png");
   write(source_ / "c/empty.png", std::string());
