@@ -94,19 +94,27 @@ void take_options(Arguments& arguments, const distributed::World* world) {
   }
 }
 
-void add_file(ingest::SourceList& sources, const std::string& file, const std::string& thing,
-              CsvTable (*read)(const fs::path&),
-              ingest::Unmatched (*add)(ingest::SourceList&, const CsvTable&), bool speaks) {
-  if (file.empty()) return;
-  const ingest::Unmatched unmatched = add(sources, read(file));
+using AddTable = ingest::Unmatched (*)(ingest::SourceList&, const CsvTable&);
+
+// Where `speaks`, warns of what has no effect.
+void add_table(ingest::SourceList& sources, const CsvTable& table, AddTable add,
+               const std::string& store, const std::string& thing, bool speaks) {
+  const ingest::Unmatched unmatched = add(sources, table);
   if (!speaks) return;
-  const auto warn = [&](const std::vector<std::string>& ids, const std::string& what) {
-    if (!ids.empty()) log::warning("{}: {}: {}", file, what, join_words(ids));
+  const auto warn = [&](const std::vector<std::string>& ids, const auto& what) {
+    if (ids.empty()) return;
+    log::warning("{}: {}: {}", table.path.string(), what(static_cast<int64_t>(ids.size())),
+                 join_words(ids));
   };
-  warn(unmatched.rows, counted(static_cast<int64_t>(unmatched.rows.size()), "row") + " without a " +
-                           thing + " of the source");
-  warn(unmatched.pictures,
-       counted(static_cast<int64_t>(unmatched.pictures.size()), thing) + " without a row");
+  warn(unmatched.rows, [&](int64_t count) {
+    return counted(count, "row") + " without a " + thing + " of the source";
+  });
+  warn(unmatched.pictures, [&](int64_t count) { return counted(count, thing) + " without a row"; });
+  warn(ingest::rows_that_stay(store, sources, table), [&](int64_t count) {
+    return fmt::format("says otherwise than {} for {}, which {}: edit that file",
+                       ingest::labels_path(store).string(), counted(count, thing),
+                       count == 1 ? "stays as it is" : "stay as they are");
+  });
 }
 
 // A store would be walked, and its files taken, when the same folder is ingested again.
@@ -151,8 +159,14 @@ void run(Arguments& arguments, const Context& context) {
   }
   refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  add_file(sources, arguments.labels, thing, read_csv, ingest::add_labels, speaks);
-  add_file(sources, arguments.split, thing, read_split_csv, ingest::add_columns, speaks);
+  if (!arguments.labels.empty()) {
+    add_table(sources, read_csv(arguments.labels), ingest::add_labels, arguments.store, thing,
+              speaks);
+  }
+  if (!arguments.split.empty()) {
+    add_table(sources, read_split_csv(arguments.split), ingest::add_columns, arguments.store, thing,
+              speaks);
+  }
   const auto count = static_cast<int64_t>(sources.pictures.size());
   log::info("{} in {}", counted(count, thing), arguments.source);
   if (speaks && !sources.passed_over.empty()) {

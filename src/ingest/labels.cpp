@@ -84,9 +84,24 @@ void forget_folders(SourceList& list) {
   list.labels_are_folders = false;
 }
 
-CsvTable existing_or_new(const fs::path& path) {
+CsvTable existing_or_new(const fs::path& store) {
+  const fs::path path = labels_path(store);
   if (fs::exists(path)) return read_csv(path);
   return {path, {"id"}, {}};
+}
+
+size_t id_column_of_store(const CsvTable& labels) {
+  return id_column(labels, ": add it, or remove the file to have it written again");
+}
+
+// By what labels.csv calls them, with and without extension.
+std::map<std::string, const CsvRow*> rows_by_id(const CsvTable& labels, size_t id) {
+  std::map<std::string, const CsvRow*> rows;
+  for (const CsvRow& row : labels.rows) {
+    const std::string name = trim(row.fields[id]);
+    rows[name] = rows[without_source_extension(name)] = &row;
+  }
+  return rows;
 }
 
 }  // namespace
@@ -130,13 +145,10 @@ fs::path labels_path(const fs::path& store) { return store / "labels.csv"; }
 
 int64_t merge_labels(const fs::path& store, const SourceList& list,
                      const std::vector<char>& is_kept) {
-  CsvTable table = existing_or_new(labels_path(store));
-  const size_t id = id_column(table, ": add it, or remove the file to have it written again");
+  CsvTable table = existing_or_new(store);
+  const size_t id = id_column_of_store(table);
   std::set<std::string> known;
-  for (const CsvRow& row : table.rows) {
-    known.insert(trim(row.fields[id]));
-    known.insert(without_source_extension(trim(row.fields[id])));
-  }
+  for (const auto& [name, row] : rows_by_id(table, id)) known.insert(name);
   std::vector<size_t> places;
   for (const std::string& name : list.columns) {
     if (!table.find_column(name)) table.columns.push_back(name);
@@ -160,6 +172,30 @@ int64_t merge_labels(const fs::path& store, const SourceList& list,
   }
   write_file_atomic(labels_path(store), text);
   return added;
+}
+
+std::vector<std::string> rows_that_stay(const fs::path& store, const SourceList& list,
+                                        const CsvTable& table) {
+  const CsvTable labels = existing_or_new(store);
+  const auto rows = rows_by_id(labels, id_column_of_store(labels));
+  const std::set<std::string> said(table.columns.begin(), table.columns.end());
+  std::vector<std::string> ids;
+  for (const SourcePicture& picture : list.pictures) {
+    const auto row = rows.find(picture.id);
+    if (row == rows.end()) continue;
+    const auto is_other = [&](size_t c) {
+      const std::string& value = picture.values[c];
+      if (value.empty() || !said.contains(list.columns[c])) return false;
+      const auto place = labels.find_column(list.columns[c]);
+      return !place || trim(row->second->fields[*place]) != value;
+    };
+    for (size_t c = 0; c < list.columns.size(); ++c) {
+      if (!is_other(c)) continue;
+      ids.push_back(picture.id);
+      break;
+    }
+  }
+  return ids;
 }
 
 }  // namespace dbps::ingest

@@ -36,4 +36,9 @@ std::filesystem::path labels_path(const std::filesystem::path& store);
 int64_t merge_labels(const std::filesystem::path& store, const SourceList& list,
                      const std::vector<char>& is_kept);
 
+// Of the pictures that have a row there already, the ids of those whose row stays though `list` has
+// other values in columns of `table`; empty ones do not count. Throws as merge_labels.
+std::vector<std::string> rows_that_stay(const std::filesystem::path& store, const SourceList& list,
+                                        const CsvTable& table);
+
 }  // namespace dbps::ingest

@@ -100,5 +100,23 @@ TEST_F(LabelsTest, ByTheLastPartWhereOnePictureAloneHasIt) {
             (Values{{"siteA/1", ""}, {"siteB/1", ""}, {"siteB/2", "y"}, {"siteB/3", "whole"}}));
 }
 
+TEST_F(LabelsTest, RowsOfTheStoreStayAndAreTold) {
+  SourceList list = sources({"a.tif", "b.tif", "c.tif"});
+  add_labels(list, csv("id,label,patient\na,x,p\nb,x,p\n"));
+  EXPECT_THAT(rows_that_stay(store(), list, csv("id,label\n")), IsEmpty());
+  merge_labels(store(), list, {true, true, false});
+  const std::string before = read_text_file(labels_path(store()));
+  for (const auto& [labels, stay] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+           {"id,label\na,x\nb,y\nc,y\n", {"b"}},
+           {"id,label\na.tif,\n", {}},
+           {"id,grade\na,2\n", {"a"}}}) {
+    SourceList again = sources({});
+    add_labels(again, csv(labels));
+    EXPECT_EQ(rows_that_stay(store(), again, csv(labels)), stay) << labels;
+    merge_labels(store(), again, {true, true, false});
+    EXPECT_EQ(read_text_file(labels_path(store())), before) << labels;
+  }
+}
+
 }  // namespace
 }  // namespace dbps::ingest
