@@ -112,21 +112,46 @@ void keep_one_file_a_dicom_slide(const fs::path& folder, std::vector<fs::path>& 
   });
 }
 
-// Paths of pictures below a folder, relative to it, in order.
-std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
-                                     std::map<std::string, int64_t>& passed_over) {
+// What would be walked without end.
+bool is_link_upwards(const fs::path& folder) {
+  std::error_code error;
+  const fs::path target = fs::canonical(folder, error);
+  if (error || !fs::is_symlink(folder, error)) return false;
+  const fs::path around = fs::canonical(folder.parent_path(), error);
+  return std::mismatch(target.begin(), target.end(), around.begin(), around.end()).first ==
+         target.end();
+}
+
+// Whether it can be gone into. What cannot is noted.
+bool is_readable_folder(const fs::path& folder, std::vector<UnreadFolder>& unread) {
+  std::error_code error;
+  fs::directory_iterator(folder, error);
+  const bool upwards = !error && is_link_upwards(folder);
+  if (error || upwards) {
+    unread.push_back({folder, upwards ? "a link to a folder it lies in" : error.message()});
+  }
+  return !error && !upwards;
+}
+
+// Paths of pictures below a folder, relative to it, in order; what else is there goes into `list`.
+std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind, SourceList& list) {
   std::vector<fs::path> found;
   std::error_code error;
   fs::recursive_directory_iterator entries(folder, fs::directory_options::follow_directory_symlink,
                                            error);
   for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
-    const bool hidden = entries->path().filename().string().starts_with(".");
-    if (hidden && entries->is_directory()) entries.disable_recursion_pending();
-    if (hidden || entries->is_directory()) continue;
-    if (has_source_extension(entries->path(), kind)) {
-      found.push_back(entries->path().lexically_relative(folder));
-    } else if (kind != store::Kind::kFeatures && is_one_of(other_pictures(), entries->path())) {
-      ++passed_over[to_lower(entries->path().extension().string())];
+    const fs::path& path = entries->path();
+    const bool hidden = path.filename().string().starts_with(".");
+    std::error_code unknown;
+    if (entries->is_directory(unknown)) {
+      if (hidden || !is_readable_folder(path, list.unread)) entries.disable_recursion_pending();
+      continue;
+    }
+    if (hidden) continue;
+    if (has_source_extension(path, kind)) {
+      found.push_back(path.lexically_relative(folder));
+    } else if (kind != store::Kind::kFeatures && is_one_of(other_pictures(), path)) {
+      ++list.passed_over[to_lower(path.extension().string())];
     }
   }
   if (error) {
@@ -134,9 +159,11 @@ std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
         fmt::format("cannot read the folder {}: {}", folder.string(), error.message()));
   }
   std::sort(found.begin(), found.end());
+  std::sort(list.unread.begin(), list.unread.end(),
+            [](const UnreadFolder& a, const UnreadFolder& b) { return a.path < b.path; });
   if (kind == store::Kind::kTiles) {
-    leave_pictures_beside_slides(found, passed_over);
-    keep_one_file_a_dicom_slide(folder, found, passed_over);
+    leave_pictures_beside_slides(found, list.passed_over);
+    keep_one_file_a_dicom_slide(folder, found, list.passed_over);
   }
   return found;
 }
@@ -162,11 +189,13 @@ void set_ids(const std::vector<fs::path>& relative, const fs::path& folder,
 
 SourceList list_folder(const fs::path& folder, store::Kind kind) {
   SourceList list;
-  const std::vector<fs::path> relative = pictures_below(folder, kind, list.passed_over);
+  const std::vector<fs::path> relative = pictures_below(folder, kind, list);
   if (relative.empty()) {
     const std::string others = passed_over_text(list.passed_over);
-    throw ConfigError(fmt::format("{} holds no {}{}", folder.string(), what_is_read(kind),
-                                  others.empty() ? "" : ", but " + others));
+    throw ConfigError(
+        fmt::format("{} holds no {}{}{}", folder.string(), what_is_read(kind),
+                    others.empty() ? "" : ", but " + others,
+                    list.unread.empty() ? "" : "; " + unread_text(list.unread.front())));
   }
   const auto in_split = [](const fs::path& path) {
     return path.has_parent_path() && !split_of_folder(path.begin()->string()).empty();
@@ -324,6 +353,10 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
   std::sort(list.pictures.begin(), list.pictures.end(),
             [](const SourcePicture& a, const SourcePicture& b) { return a.id < b.id; });
   return list;
+}
+
+std::string unread_text(const UnreadFolder& folder) {
+  return fmt::format("cannot read the folder {}: {}", folder.path.string(), folder.reason);
 }
 
 std::string passed_over_text(const std::map<std::string, int64_t>& passed_over) {

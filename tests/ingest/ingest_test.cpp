@@ -183,6 +183,27 @@ TEST_F(IngestTest, BadSourcesAreNamedAndSkipped) {
   EXPECT_FALSE(fs::exists(store_ / "failed.csv"));
 }
 
+TEST_F(IngestTest, AFolderThatCannotBeReadIsNamedAndTheOthersGoOn) {
+  for (const char* name : {"a/1.png", "b/2.png", "c/3.png"}) add_picture(name);
+  fs::create_directory_symlink("../..", source_ / "b" / "loop");
+  std::vector<std::string> wanted = {"a/1", "b/2", "c/3"};
+  fs::path unread = source_ / "b" / "loop";
+  if (::geteuid() != 0) {  // root may read all
+    fs::remove(unread);
+    unread = source_ / "b";
+    fs::permissions(unread, fs::perms::none);
+    wanted.erase(wanted.begin() + 1);
+  }
+  const Summary summary = run();
+  fs::permissions(source_ / "b", fs::perms::owner_all);
+  EXPECT_EQ(ids(), wanted);
+  ASSERT_EQ(summary.failed.size(), 1u);
+  EXPECT_EQ(summary.failed[0].path, unread);
+  const CsvTable failed = read_csv(store_ / "failed.csv");
+  ASSERT_EQ(failed.rows.size(), 1u);
+  EXPECT_THAT(failed.rows[0].fields[1], HasSubstr("cannot read the folder " + unread.string()));
+}
+
 TEST_F(IngestTest, NothingKeptMakesNoStore) {
   write(source_ / "a.png", std::string("nothing"));
   const Summary summary = run();

@@ -439,6 +439,25 @@ class BadInput(SlidesTest):
         kept = {name for name, row in self.report().items() if row["outcome"] == "kept"}
         self.assertEqual(kept, {"good", "cmyk"} | ({"locked"} - {n[:-4] for n in reasons}))
 
+    @unittest.skipUnless(os.geteuid() != 0 or shutil.which("setpriv"), "root may read all")
+    def test_a_folder_without_permission_is_named_and_the_others_go_on(self):
+        for site in "abc":
+            (self.work / "slides" / site).mkdir(parents=True)
+            shutil.copy(self.demo / "slides" / "slide-001.tif", self.work / "slides" / site / "1.tif")
+        (self.work / "slides" / "b").chmod(0)
+        for path in (self.folder, self.work):
+            path.chmod(0o777)
+        other = ["setpriv", "--reuid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+        ended = subprocess.run([*other, PROGRAM, "ingest", self.work / "slides", self.work / "store",
+                                "--kind", "tiles", "--strict"], capture_output=True, text=True)
+        (self.work / "slides" / "b").chmod(0o755)
+        self.assertEqual(ended.returncode, 65, ended.stderr)
+        line = f"cannot read the folder {self.work / 'slides' / 'b'}: Permission denied"
+        self.assertIn("left out: " + line, ended.stderr)
+        self.assertIn(line, (self.work / "store" / "failed.csv").read_text())
+        self.assertIn("kept 2, skipped 0 (in the store already), failed 1 ", ended.stdout)
+        self.assertEqual(set(Store(self.work / "store").bags), {"a/1", "c/1"})
+
     def test_nothing_kept_ends_with_65(self):
         folder, _ = self.make()
         for name in ("good.tif", "cmyk.tif", "locked.tif"):
