@@ -256,8 +256,9 @@ SourceList list_csv(const fs::path& csv) {
     const auto [first, is_new] = line_of.emplace(picture.id, row.line);
     if (!is_new) {
       throw DataError(fmt::format(
-          "{}: lines {} and {} would both be the bag '{}': add a column 'id' that tells them apart",
-          csv.string(), first->second, row.line, picture.id));
+          "{}: lines {} and {} would both be the bag '{}': {}", csv.string(), first->second,
+          row.line, picture.id,
+          id_column ? "give each an id of its own" : "add a column 'id' that tells them apart"));
     }
     for (const size_t i : kept) picture.values.push_back(trim(row.fields[i]));
     list.pictures.push_back(std::move(picture));

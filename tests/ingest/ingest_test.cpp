@@ -155,7 +155,11 @@ TEST_F(IngestTest, AClashInACsvNamesBothLines) {
     FAIL() << "a clash was taken";
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), HasSubstr("lines 2 and 4"));
+    EXPECT_THAT(error.what(), HasSubstr("add a column 'id'"));
   }
+  write(csv, std::string("path,id\na.png,one\nb.png,one\n"));
+  EXPECT_THAT([&] { find_sources(csv); },
+              testing::ThrowsMessage<DataError>(HasSubstr("'one': give each an id of its own")));
   write(csv, std::string("path,id,label\na.png,one,x\na.jpg,two,z\n"));
   EXPECT_EQ(find_sources(csv).pictures[1].id, "two");
 }
