@@ -63,6 +63,7 @@ struct Arguments {
   bool strict = false;
   bool reference = false;
   double magnification = 0;
+  std::vector<const CLI::Option*> of_tiles;
 };
 
 const char* thing_of(store::Kind kind) {
@@ -80,6 +81,10 @@ void take_options(Arguments& arguments, const distributed::World* world) {
   ingest::IngestOptions& options = arguments.options;
   if (arguments.reference) throw ConfigError("ingest --reference is not yet supported");
   options.kind = store::kind_of(arguments.kind);
+  for (const CLI::Option* option : arguments.of_tiles) {
+    if (options.kind == store::Kind::kTiles || option->count() == 0) continue;
+    throw ConfigError(fmt::format("{} is for --kind tiles", option->get_name()));
+  }
   options.codec = store::codec_of(arguments.codec);
   if (options.kind == store::Kind::kFeatures &&
       (options.codec != store::Codec::kKeep || options.longest != 0)) {
@@ -182,18 +187,22 @@ void run(Arguments& arguments, const Context& context) {
 void add_slide_options(CLI::App& app, Arguments& arguments) {
   ingest::IngestOptions& options = arguments.options;
   const auto add = [&](const std::string& name, auto& value, const std::string& help) {
-    return app.add_option(name, value, help)->group("With --kind tiles");
+    CLI::Option* option = app.add_option(name, value, help)->group("With --kind tiles");
+    arguments.of_tiles.push_back(option);
+    return option;
   };
   add("--tile-size", options.tile_size, "Side of a tile, pixels")->capture_default_str();
   add("--overlap", options.tissue.overlap, "Pixels that neighbouring tiles share")
       ->capture_default_str();
-  add("--mpp", options.mpp, "Bring tiles to so many microns a pixel, e.g. 0.5");
+  add("--mpp", options.mpp, "Bring tiles to so many microns a pixel, e.g. 0.5")
+      ->check(CLI::PositiveNumber);
   add("--magnification", arguments.magnification, "The same: 20 is 0.5 microns a pixel")
       ->check(CLI::PositiveNumber)
       ->excludes(app.get_option("--mpp"));
   add("--level", options.level, "Take the pixels of this level, whatever they measure [0]")
       ->check(CLI::NonNegativeNumber);
-  add("--slide-mpp", options.slide_mpp, "Microns a pixel of slides that do not say");
+  add("--slide-mpp", options.slide_mpp, "Microns a pixel of slides that do not say")
+      ->check(CLI::PositiveNumber);
   add("--tissue-threshold", options.tissue.threshold,
       "Saturation that tissue exceeds, 0 .. 254; -1: Otsu's, slide by slide")
       ->capture_default_str();

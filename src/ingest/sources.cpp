@@ -31,12 +31,21 @@ std::string split_of_folder(const std::string& name) {
 
 using Extensions = std::vector<std::string>;
 
+// Those of slides alone.
+const Extensions& slide_extensions() {
+  static const Extensions kSlides = {".svs", ".ndpi", ".mrxs", ".scn",     ".bif", ".vms",
+                                     ".vmu", ".czi",  ".avs",  ".svslide", ".dcm"};
+  return kSlides;
+}
+
 const Extensions& extensions_of(store::Kind kind) {
   static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
   static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5", ".pt"};
-  static const Extensions kSlides = {".tif", ".tiff", ".svs",  ".ndpi", ".mrxs", ".scn",
-                                     ".bif", ".vms",  ".vmu",  ".czi",  ".avs",  ".svslide",
-                                     ".dcm", ".jpg",  ".jpeg", ".png"};
+  static const Extensions kSlides = [] {
+    Extensions all = kPictures;
+    all.insert(all.end(), slide_extensions().begin(), slide_extensions().end());
+    return all;
+  }();
   switch (kind) {
     case store::Kind::kFeatures:
       return kFeatures;
@@ -61,8 +70,8 @@ const char* what_is_read(store::Kind kind) {
 
 // Of pictures, in formats that are not read.
 const Extensions& other_pictures() {
-  static const Extensions kOthers = {".avif", ".bmp", ".dcm", ".gif", ".heic", ".jp2",
-                                     ".jxl",  ".pgm", ".ppm", ".tga", ".webp"};
+  static const Extensions kOthers = {".avif", ".bmp", ".gif", ".heic", ".jp2",
+                                     ".jxl",  ".pgm", ".ppm", ".tga",  ".webp"};
   return kOthers;
 }
 
@@ -71,7 +80,21 @@ bool is_one_of(const Extensions& extensions, const fs::path& path) {
   return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
 }
 
+bool looks_like_picture(const fs::path& path) {
+  return is_one_of(other_pictures(), path) || is_one_of(slide_extensions(), path);
+}
+
 bool is_dicom(const fs::path& path) { return is_one_of({".dcm"}, path); }
+
+// Of a source without pictures, which has files of these extensions: "" or what to do.
+std::string slides_hint(store::Kind kind, const std::map<std::string, int64_t>& extensions) {
+  const bool has_slides = std::any_of(extensions.begin(), extensions.end(), [](const auto& found) {
+    return is_one_of(slide_extensions(), "x" + found.first);
+  });
+  return kind == store::Kind::kImages && has_slides
+             ? ": these are slides, which `dbps ingest --kind tiles` reads"
+             : "";
+}
 
 // Beside slides, JPEGs and PNGs are their thumbnails, or what a .vms consists of.
 void leave_pictures_beside_slides(std::vector<fs::path>& found,
@@ -150,7 +173,7 @@ std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind, S
     if (hidden) continue;
     if (has_source_extension(path, kind)) {
       found.push_back(path.lexically_relative(folder));
-    } else if (kind != store::Kind::kFeatures && is_one_of(other_pictures(), path)) {
+    } else if (kind != store::Kind::kFeatures && looks_like_picture(path)) {
       ++list.passed_over[to_lower(path.extension().string())];
     }
   }
@@ -193,8 +216,8 @@ SourceList list_folder(const fs::path& folder, store::Kind kind) {
   if (relative.empty()) {
     const std::string others = passed_over_text(list.passed_over);
     throw ConfigError(
-        fmt::format("{} holds no {}{}{}", folder.string(), what_is_read(kind),
-                    others.empty() ? "" : ", but " + others,
+        fmt::format("{} holds no {}{}{}{}", folder.string(), what_is_read(kind),
+                    others.empty() ? "" : ", but " + others, slides_hint(kind, list.passed_over),
                     list.unread.empty() ? "" : "; " + unread_text(list.unread.front())));
   }
   const auto in_split = [](const fs::path& path) {
@@ -347,8 +370,9 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
     list.labels_are_folders = true;
     list.pictures.push_back({source.stem().string(), source, {""}});
   } else {
-    throw ConfigError(
-        fmt::format("{} is neither a folder, a CSV nor a {}", source.string(), what_is_read(kind)));
+    throw ConfigError(fmt::format("{} is neither a folder, a CSV nor a {}{}", source.string(),
+                                  what_is_read(kind),
+                                  slides_hint(kind, {{source.extension().string(), 1}})));
   }
   if (kind == store::Kind::kFeatures || holds_patches(source, kind)) name_members(list, only_file);
   std::sort(list.pictures.begin(), list.pictures.end(),

@@ -356,11 +356,33 @@ class Usage(SlidesTest):
         for options, word in ((("--mpp", 0.5, "--level", 1), "--level and --mpp"),
                               (("--overlap", 256), "--overlap 256 must lie below"),
                               (("--foreground", 1.5), "--foreground 1.5 lies outside"),
+                              (("--mpp", 0), "--mpp: "), (("--mpp", -1), "--mpp: "),
+                              (("--slide-mpp", 0), "--slide-mpp: "),
                               (("--grey",), "leave them out with --kind tiles")):
             self.assertIn(word, self.ingest(slides, *options, code=64).err)
         self.assertIn("coarser than the 0.1 asked for",
                       self.ingest(slides, "--mpp", 0.1, code=65).err)
         self.assertIn("it has no level 3, only 0 to 2", self.ingest(slides, "--level", 3, code=65).err)
+
+
+    def test_slides_ask_for_their_kind(self):
+        folder = self.work / "slides"
+        folder.mkdir()
+        shutil.copy(self.demo / "slides" / "slide-001.tif", folder / "a.tif")
+        for kind in ("images", "features"):
+            for option in ("--mpp", "--magnification", "--level", "--tile-size", "--overlap",
+                           "--foreground", "--tissue-threshold", "--specks", "--holes",
+                           "--slide-mpp", "--coords"):
+                value = folder if option == "--coords" else 1
+                result = run("ingest", folder, self.work / "store", "--kind", kind, option, value)
+                self.assertEqual(result.code, 64, option)
+                self.assertIn(f"{option} is for --kind tiles", result.err)
+        (folder / "a.tif").rename(folder / "a.svs")
+        for source in (folder, folder / "a.svs"):
+            result = run("ingest", source, self.work / "store")
+            self.assertEqual(result.code, 64)
+            self.assertIn("these are slides, which `dbps ingest --kind tiles` reads", result.err)
+        self.assertFalse((self.work / "store").exists())
 
 
 class BadInput(SlidesTest):
@@ -433,6 +455,8 @@ class BadInput(SlidesTest):
             self.assertEqual(failed[name].count("\n"), 0)
         self.assertEqual(set(failed), set(reasons))
         self.assertIn(f"failed {len(reasons)} ", out)
+        self.assertEqual(err.count("left out: /"), 10)
+        self.assertIn(f"left out: and {len(reasons) - 10} more: {self.work}/store/failed.csv", err)
         self.assertIn("CMYK", out)
         self.assertIn("1 row without a slide of the source: ghost", err)
         self.assertRegex(err, r"slides without a row: .*no_mpp")
