@@ -110,6 +110,14 @@ def blotches(width, height, seed=0):
     return numpy.clip(picture.astype(int) + noise, 0, 255).astype(numpy.uint8)
 
 
+def run_as_other(*words):
+    """The program as somebody whom permissions hold for; skips the test where that cannot be."""
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        raise unittest.SkipTest("root may read all")
+    other = ["setpriv", "--reuid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+    return subprocess.run([*other, PROGRAM, *map(str, words)], capture_output=True, text=True)
+
+
 class SlidesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -298,6 +306,11 @@ class Usage(SlidesTest):
         self.assertEqual(told["tiles"], sum(len(bag.places) for bag in bags.values()))
         self.assertEqual((told["tile_size"], told["labels"]["label"]), (256, {"normal": 2,
                                                                              "tumor": 2}))
+        with open(store / "labels.csv", "a", encoding="utf-8") as file:
+            file.write("ghost,tumor,train,p\nslide-004.tif,tumor,train,p\n")
+        told = run("inspect", store)
+        self.assertIn("labels.csv: 2 rows without a bag", told.out)
+        self.assertRegex(told.out, r"tumor +2\n")
         picture = self.work / "bag.png"
         result = run("inspect", store, "--bag", "slide-002", "--picture", picture)
         self.assertEqual(result.code, 0, result.err)
@@ -463,7 +476,6 @@ class BadInput(SlidesTest):
         kept = {name for name, row in self.report().items() if row["outcome"] == "kept"}
         self.assertEqual(kept, {"good", "cmyk"} | ({"locked"} - {n[:-4] for n in reasons}))
 
-    @unittest.skipUnless(os.geteuid() != 0 or shutil.which("setpriv"), "root may read all")
     def test_a_folder_without_permission_is_named_and_the_others_go_on(self):
         for site in "abc":
             (self.work / "slides" / site).mkdir(parents=True)
@@ -471,9 +483,8 @@ class BadInput(SlidesTest):
         (self.work / "slides" / "b").chmod(0)
         for path in (self.folder, self.work):
             path.chmod(0o777)
-        other = ["setpriv", "--reuid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
-        ended = subprocess.run([*other, PROGRAM, "ingest", self.work / "slides", self.work / "store",
-                                "--kind", "tiles", "--strict"], capture_output=True, text=True)
+        ended = run_as_other("ingest", self.work / "slides", self.work / "store", "--kind", "tiles",
+                             "--strict")
         (self.work / "slides" / "b").chmod(0o755)
         self.assertEqual(ended.returncode, 65, ended.stderr)
         line = f"cannot read the folder {self.work / 'slides' / 'b'}: Permission denied"
@@ -481,6 +492,19 @@ class BadInput(SlidesTest):
         self.assertIn(line, (self.work / "store" / "failed.csv").read_text())
         self.assertIn("kept 2, skipped 0 (in the store already), failed 1 ", ended.stdout)
         self.assertEqual(set(Store(self.work / "store").bags), {"a/1", "c/1"})
+
+    def test_a_shard_without_permission_is_not_called_damaged(self):
+        self.ingest(self.demo / "slides")
+        shard = self.work / "store" / "shard-00000.h5"
+        for path in (self.folder, self.work):
+            path.chmod(0o777)
+        shard.chmod(0)
+        ended = run_as_other("verify", self.work / "store")
+        shard.chmod(0o644)
+        self.assertEqual(ended.returncode, 65)
+        self.assertIn(f"cannot open {shard}: Permission denied", ended.stdout)
+        self.assertIn("1 shard of", ended.stderr)
+        self.assertNotIn("damaged", ended.stdout + ended.stderr)
 
     def test_nothing_kept_ends_with_65(self):
         folder, _ = self.make()
