@@ -420,7 +420,8 @@ class BadInput(SlidesTest):
         (folder / "flipped.tif").write_bytes(flipped)
         (folder / "zero.tif").write_bytes(b"")
         (folder / "text.svs").write_text("no slide")
-        save("blank.tif", numpy.full((900, 900, 3), 240, numpy.uint8), **fine)
+        save("blank.tif", numpy.full((900, 900, 3), (240, 240, 238), numpy.uint8), **fine)
+        save("grey.tif", blotches(900, 900), "L", **fine)
         save("no_mpp.tif", colours)
         save("pixel.tif", numpy.zeros((1, 1, 3), numpy.uint8), **fine)
         save("deep.tif", numpy.zeros((600, 600), numpy.uint16), **fine)
@@ -437,6 +438,7 @@ class BadInput(SlidesTest):
             "truncated.tif": "damaged TIFF", "cut.svs": "cut.svs: ",
             "flipped.tif": "damaged JPEG", "zero.tif": "the file is empty",
             "text.svs": "neither a slide", "blank.tif": "no tissue found; look at",
+            "grey.tif": "--foreground 0 keeps all; look at",
             "no_mpp.tif": "how many microns a pixel", "pixel.tif": "smaller than one tile",
             "deep.tif": "16 bits a channel", "sixteen.png": "16 bits a channel",
             "turned.jpg": "turned.jpg: "}
@@ -542,6 +544,12 @@ class BadInput(SlidesTest):
         self.assertEqual(set(Store(self.work / "store").bags), {"../s"})
         self.assertTrue((self.work / "store" / "slides" / "up" / "s-mask.png").exists())
         self.assertFalse((self.work / "store" / "s-mask.png").exists())
+
+    def test_a_grey_slide_is_kept_whole_where_asked_for(self):
+        Image.fromarray(blotches(900, 900)).convert("L").save(self.work / "a.tif", dpi=(25400, 25400))
+        self.assertIn("the slide has none", self.ingest(self.work / "a.tif", code=65).err)
+        self.ingest(self.work / "a.tif", "--foreground", 0, store="all")
+        self.assertEqual(len(Store(self.work / "all").bags["a"].places), 9)
 
     def test_mpp_of_a_row(self):
         Image.fromarray(blotches(900, 900)).save(self.work / "a.png")
