@@ -13,6 +13,7 @@
 #include "base/split_csv.h"
 #include "base/text.h"
 #include "ingest/labels.h"
+#include "ingest/stored_sources.h"
 #include "launcher/ingestion.h"
 #include "launcher/verbs/verbs.h"
 
@@ -122,6 +123,24 @@ void add_table(ingest::SourceList& sources, const CsvTable& table, AddTable add,
   });
 }
 
+// Reads the store: on all ranks, before one of them writes into it.
+void match_store(ingest::SourceList& sources, const std::string& store, distributed::World* world) {
+  const std::vector<ingest::ReplacedSource> replaced = ingest::match_store(sources, store);
+  if (world != nullptr) world->barrier();
+  if (replaced.empty() || (world != nullptr && world->rank() > 0)) return;
+  constexpr size_t kShown = 10;
+  for (size_t i = 0; i < std::min(kShown, replaced.size()); ++i) {
+    const auto& [id, path, made_from] = replaced[i];
+    log::warning("'{}' stays as it is in {}, but {} {}", id, store, path.string(),
+                 path == made_from ? "has changed since"
+                                   : fmt::format("is another file than {}", made_from));
+  }
+  log::warning(
+      "{} in the store, made from other files than these: the id counts; to take these, give "
+      "them other ids (a CSV with the columns id and path), or make a new store",
+      counted(static_cast<int64_t>(replaced.size()), "bag"));
+}
+
 // A store would be walked, and its files taken, when the same folder is ingested again.
 void refuse_store_inside(const Arguments& arguments) {
   if (!fs::is_directory(arguments.source)) return;
@@ -164,6 +183,7 @@ void run(Arguments& arguments, const Context& context) {
   }
   refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
+  match_store(sources, arguments.store, context.world);
   if (!arguments.labels.empty()) {
     add_table(sources, read_csv(arguments.labels), ingest::add_labels, arguments.store, thing,
               speaks);

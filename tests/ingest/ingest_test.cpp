@@ -8,12 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "image/codec.h"
 #include "ingest/labels.h"
+#include "ingest/stored_sources.h"
 #include "store/reader.h"
 #include "support/temp_folder.h"
 
@@ -23,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 image::Image picture(int64_t width, int64_t height, uint8_t value, int channels = 3) {
   image::Image image(width, height, channels);
@@ -133,6 +136,44 @@ TEST_F(IngestTest, ClashingNamesKeepTheirExtension) {
   add_picture("c/b.v2.png");
   run();
   EXPECT_THAT(ids(), ElementsAre("c/a.jpg", "c/a.png", "c/b.v2"));
+}
+
+TEST_F(IngestTest, AFileKeepsItsIdWhenAnotherOfItsStemComesOrGoes) {
+  add_picture("c/a.png");
+  run();
+  add_picture("c/a.jpg");
+  const auto run_again = [&] {
+    SourceList list = find_sources(source_);
+    EXPECT_THAT(match_store(list, store_), IsEmpty());
+    return ingest(list, store_, {});
+  };
+  EXPECT_EQ(run_again().skipped, 1);
+  EXPECT_THAT(ids(), ElementsAre("c/a", "c/a.jpg"));
+  EXPECT_EQ(run_again().kept, 0);
+  fs::remove(source_ / "c/a.png");
+  EXPECT_EQ(run_again().kept, 0);
+  add_picture("c/a.png", 31, 10);  // another file of the old name
+  EXPECT_EQ(run_again().kept, 1);
+  EXPECT_THAT(ids(), ElementsAre("c/a", "c/a.jpg", "c/a.png"));
+}
+
+TEST_F(IngestTest, AReplacedFileIsNamed) {
+  for (const char* name : {"a.png", "b.png", "c.png", "d.png"}) add_picture(name);
+  run();
+  add_picture("a.png", 30, 30);                  // another size
+  add_picture("b.png", 20, 10, 90);              // another time and content
+  for (const char* name : {"b.png", "c.png"}) {  // c: another time alone
+    fs::last_write_time(source_ / name, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  }
+  ASSERT_EQ(fs::file_size(source_ / "b.png"), fs::file_size(source_ / "c.png"));
+  SourceList list = find_sources(source_);
+  std::vector<std::string> named;
+  for (const ReplacedSource& replaced : match_store(list, store_)) {
+    named.push_back(replaced.id);
+    EXPECT_EQ(replaced.made_from, replaced.path);
+  }
+  EXPECT_THAT(named, ElementsAre("a", "b"));
+  EXPECT_EQ(list.pictures.size(), 4u);
 }
 
 TEST_F(IngestTest, CsvNamesPicturesAndCarriesColumns) {

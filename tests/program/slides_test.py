@@ -526,6 +526,16 @@ class BadInput(SlidesTest):
         as_aperio(slide, folder / "a.svs")
         self.ingest(folder)
         self.assertEqual(set(Store(self.work / "store").bags), {"a.tif", "a.svs"})
+        one = self.work / "one"
+        one.mkdir()
+        shutil.copy(slide, one / "b.tif")
+        self.ingest(one, store="grown")
+        as_aperio(slide, one / "b.svs")
+        labels = self.work / "labels.csv"
+        labels.write_text("id,label\nb,old\nb.svs,new\n")
+        more = self.ingest(one, "--labels", labels, store="grown", ranks=2)
+        self.assertIn("kept 1, skipped 1", more.out)
+        self.assertEqual(set(Store(self.work / "grown").bags), {"b", "b.svs"})
         (folder / "a.png").write_bytes(b"its thumbnail")
         again = self.ingest(folder)
         self.assertIn("kept 0, skipped 2", again.out)
@@ -534,6 +544,21 @@ class BadInput(SlidesTest):
         result = run("ingest", table, self.work / "other", "--kind", "tiles")
         self.assertEqual(result.code, 65)
         self.assertIn("lines 2 and 3 would both be the bag 'one'", result.err)
+
+    def test_a_slide_that_was_replaced_is_named_and_stays(self):
+        folder = self.work / "slides"
+        folder.mkdir()
+        shutil.copy(self.demo / "slides" / "slide-001.tif", folder / "a.tif")
+        self.ingest(folder)
+        self.assertNotIn("stays as it is", self.ingest(folder).err)
+        before = Store(self.work / "store").bags["a"].encoded
+        shutil.copy(self.demo / "slides" / "slide-002.tif", folder / "a.tif")
+        again = self.ingest(folder, ranks=2)
+        self.assertIn("kept 0, skipped 1", again.out)
+        line = f"'a' stays as it is in {self.work / 'store'}, but {folder / 'a.tif'} has changed since"
+        self.assertEqual(again.err.count(line), 1)
+        self.assertIn("the id counts", again.err)
+        self.assertEqual(Store(self.work / "store").bags["a"].encoded, before)
 
     def test_pictures_stay_in_the_store_where_an_id_climbs(self):
         (self.work / "lists").mkdir()

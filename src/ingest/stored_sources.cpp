@@ -1,0 +1,80 @@
+#include "ingest/stored_sources.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "base/error.h"
+#include "store/manifest.h"
+#include "store/reader.h"
+
+namespace dbps::ingest {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Null where the writer makes or mends the store first.
+std::unique_ptr<store::Reader> open_whole(const fs::path& folder) {
+  if (!fs::exists(store::manifest_path(folder))) return nullptr;
+  try {
+    return std::make_unique<store::Reader>(folder);
+  } catch (const DataError&) {
+    return nullptr;
+  }
+}
+
+// Of a file that cannot be read nothing else is known.
+bool is_same_file(const fs::path& path, const store::Source& stored, store::Kind kind) {
+  try {
+    const store::Source now = describe_source(path);
+    if (now.bytes != stored.bytes) return false;
+    if (now.mtime == stored.mtime || kind == store::Kind::kFeatures) return true;
+    return stored.hash == fmt::format("crc32c:{:08x}", store::file_crc32c(path));
+  } catch (const DataError&) {
+    return true;
+  }
+}
+
+// The bag of the same file under the id that it has where another file of its stem is, or is not,
+// beside it; -1: none.
+int64_t find_renamed(const SourcePicture& picture, const store::Reader& store) {
+  for (const std::string& id :
+       {without_source_extension(picture.id), picture.id + picture.path.extension().string()}) {
+    const int64_t bag = id == picture.id ? -1 : store.find_bag(id);
+    if (bag < 0) continue;
+    const store::Source& stored = store.source(bag);
+    if (fs::path(stored.path).filename() != picture.path.filename()) continue;
+    if (is_same_file(picture.path, stored, store.settings().kind)) return bag;
+  }
+  return -1;
+}
+
+}  // namespace
+
+std::vector<ReplacedSource> match_store(SourceList& sources, const fs::path& store) {
+  std::vector<ReplacedSource> replaced;
+  const std::unique_ptr<store::Reader> reader = open_whole(store);
+  if (!reader) return replaced;
+  std::set<std::string> taken;
+  for (const SourcePicture& picture : sources.pictures) taken.insert(picture.id);
+  for (SourcePicture& picture : sources.pictures) {
+    if (!picture.member.empty()) continue;  // other bags of its file may have changed
+    const int64_t bag = reader->find_bag(picture.id);
+    if (bag >= 0 && is_same_file(picture.path, reader->source(bag), reader->settings().kind)) {
+      continue;
+    }
+    const int64_t renamed = find_renamed(picture, *reader);
+    if (renamed >= 0 && taken.insert(reader->bag(renamed).id).second) {
+      picture.id = reader->bag(renamed).id;
+    } else if (bag >= 0) {
+      replaced.push_back({picture.id, picture.path, reader->source(bag).path});
+    }
+  }
+  std::sort(sources.pictures.begin(), sources.pictures.end(),
+            [](const SourcePicture& a, const SourcePicture& b) { return a.id < b.id; });
+  return replaced;
+}
+
+}  // namespace dbps::ingest
