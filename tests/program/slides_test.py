@@ -470,7 +470,7 @@ class BadInput(SlidesTest):
             self.assertEqual(failed[name].count("\n"), 0)
         self.assertEqual(set(failed), set(reasons))
         self.assertIn(f"failed {len(reasons)} ", out)
-        self.assertEqual(err.count("left out: /"), 10)
+        self.assertEqual(err.count("left out: "), 10 + 1)
         self.assertIn(f"left out: and {len(reasons) - 10} more: {self.work}/store/failed.csv", err)
         self.assertIn("CMYK", out)
         self.assertIn("1 row without a slide of the source: ghost", err)
