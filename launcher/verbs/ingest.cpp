@@ -124,14 +124,17 @@ void add_table(ingest::SourceList& sources, const CsvTable& table, AddTable add,
 }
 
 // Reads the store: on all ranks, before one of them writes into it.
-void match_store(ingest::SourceList& sources, const std::string& store, distributed::World* world) {
-  const std::vector<ingest::ReplacedSource> replaced = ingest::match_store(sources, store);
+void match_store(ingest::SourceList& sources, const Arguments& arguments,
+                 distributed::World* world) {
+  const int jobs = arguments.options.jobs > 0 ? arguments.options.jobs : available_cores();
+  const std::vector<ingest::ReplacedSource> replaced =
+      ingest::match_store(sources, arguments.store, jobs);
   if (world != nullptr) world->barrier();
   if (replaced.empty() || (world != nullptr && world->rank() > 0)) return;
   constexpr size_t kShown = 10;
   for (size_t i = 0; i < std::min(kShown, replaced.size()); ++i) {
     const auto& [id, path, made_from] = replaced[i];
-    log::warning("'{}' stays as it is in {}, but {} {}", id, store, path.string(),
+    log::warning("'{}' stays as it is in {}, but {} {}", id, arguments.store, path.string(),
                  path == made_from ? "has changed since"
                                    : fmt::format("is another file than {}", made_from));
   }
@@ -183,7 +186,7 @@ void run(Arguments& arguments, const Context& context) {
   }
   refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  match_store(sources, arguments.store, context.world);
+  match_store(sources, arguments, context.world);
   if (!arguments.labels.empty()) {
     add_table(sources, read_csv(arguments.labels), ingest::add_labels, arguments.store, thing,
               speaks);

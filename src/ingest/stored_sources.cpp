@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "store/manifest.h"
 #include "store/reader.h"
 
@@ -53,23 +54,30 @@ int64_t find_renamed(const SourcePicture& picture, const store::Reader& store) {
 
 }  // namespace
 
-std::vector<ReplacedSource> match_store(SourceList& sources, const fs::path& store) {
+std::vector<ReplacedSource> match_store(SourceList& sources, const fs::path& store, int jobs) {
   std::vector<ReplacedSource> replaced;
   const std::unique_ptr<store::Reader> reader = open_whole(store);
   if (!reader) return replaced;
+  const auto count = static_cast<int64_t>(sources.pictures.size());
+  std::vector<int64_t> bag(sources.pictures.size(), -1);  // of the picture's id
+  std::vector<char> is_same(sources.pictures.size());
+  parallel_for(count, jobs, [&](int64_t i) {
+    const SourcePicture& picture = sources.pictures[i];
+    bag[i] = reader->find_bag(picture.id);
+    is_same[i] =
+        bag[i] >= 0 && is_same_file(picture.path, reader->source(bag[i]), reader->settings().kind);
+  });
   std::set<std::string> taken;
   for (const SourcePicture& picture : sources.pictures) taken.insert(picture.id);
-  for (SourcePicture& picture : sources.pictures) {
-    if (!picture.member.empty()) continue;  // other bags of its file may have changed
-    const int64_t bag = reader->find_bag(picture.id);
-    if (bag >= 0 && is_same_file(picture.path, reader->source(bag), reader->settings().kind)) {
-      continue;
-    }
+  for (int64_t i = 0; i < count; ++i) {
+    SourcePicture& picture = sources.pictures[i];
+    // Of a file of many bags others may have changed.
+    if (is_same[i] || !picture.member.empty()) continue;
     const int64_t renamed = find_renamed(picture, *reader);
     if (renamed >= 0 && taken.insert(reader->bag(renamed).id).second) {
       picture.id = reader->bag(renamed).id;
-    } else if (bag >= 0) {
-      replaced.push_back({picture.id, picture.path, reader->source(bag).path});
+    } else if (bag[i] >= 0) {
+      replaced.push_back({picture.id, picture.path, reader->source(bag[i]).path});
     }
   }
   std::sort(sources.pictures.begin(), sources.pictures.end(),

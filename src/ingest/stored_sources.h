@@ -18,8 +18,10 @@ struct ReplacedSource {
 // A source whose id changed because a file of the same stem came or went ("x", then "x.tif") gets
 // the id back that it has in the store, where name, size, and time or checksum of the file are the
 // same. Returns the sources whose bag in the store was made from another file, or from the same one
-// before it changed; a bag's time that is not the file's has the whole file read. Nothing is
-// returned or changed where there is no store, or a damaged one.
-std::vector<ReplacedSource> match_store(SourceList& sources, const std::filesystem::path& store);
+// before it changed. Files whose time alone differs are read as a whole, on `jobs` threads; those
+// of features, of which the store has no checksum, pass. Nothing is returned or changed where there
+// is no store, or a damaged one.
+std::vector<ReplacedSource> match_store(SourceList& sources, const std::filesystem::path& store,
+                                        int jobs);
 
 }  // namespace dbps::ingest

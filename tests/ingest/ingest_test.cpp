@@ -144,7 +144,7 @@ TEST_F(IngestTest, AFileKeepsItsIdWhenAnotherOfItsStemComesOrGoes) {
   add_picture("c/a.jpg");
   const auto run_again = [&] {
     SourceList list = find_sources(source_);
-    EXPECT_THAT(match_store(list, store_), IsEmpty());
+    EXPECT_THAT(match_store(list, store_, 2), IsEmpty());
     return ingest(list, store_, {});
   };
   EXPECT_EQ(run_again().skipped, 1);
@@ -168,7 +168,7 @@ TEST_F(IngestTest, AReplacedFileIsNamed) {
   ASSERT_EQ(fs::file_size(source_ / "b.png"), fs::file_size(source_ / "c.png"));
   SourceList list = find_sources(source_);
   std::vector<std::string> named;
-  for (const ReplacedSource& replaced : match_store(list, store_)) {
+  for (const ReplacedSource& replaced : match_store(list, store_, 2)) {
     named.push_back(replaced.id);
     EXPECT_EQ(replaced.made_from, replaced.path);
   }
