@@ -63,6 +63,7 @@ std::vector<ReplacedSource> match_store(SourceList& sources, const fs::path& sto
   std::vector<char> is_same(sources.pictures.size());
   parallel_for(count, jobs, [&](int64_t i) {
     const SourcePicture& picture = sources.pictures[i];
+    if (!picture.member.empty()) return;  // of its file other bags may have changed
     bag[i] = reader->find_bag(picture.id);
     is_same[i] =
         bag[i] >= 0 && is_same_file(picture.path, reader->source(bag[i]), reader->settings().kind);
@@ -71,7 +72,6 @@ std::vector<ReplacedSource> match_store(SourceList& sources, const fs::path& sto
   for (const SourcePicture& picture : sources.pictures) taken.insert(picture.id);
   for (int64_t i = 0; i < count; ++i) {
     SourcePicture& picture = sources.pictures[i];
-    // Of a file of many bags others may have changed.
     if (is_same[i] || !picture.member.empty()) continue;
     const int64_t renamed = find_renamed(picture, *reader);
     if (renamed >= 0 && taken.insert(reader->bag(renamed).id).second) {
