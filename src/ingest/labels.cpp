@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "ingest/extensions.h"
 
 namespace dbps::ingest {
 namespace {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image/slide.h"
+#include "ingest/extensions.h"
 #include "ingest/feature_file.h"
 
 namespace dbps::ingest {
@@ -29,67 +30,10 @@ std::string split_of_folder(const std::string& name) {
   return found == kNames.end() ? "" : found->second;
 }
 
-using Extensions = std::vector<std::string>;
-
-// Those of slides alone.
-const Extensions& slide_extensions() {
-  static const Extensions kSlides = {".svs", ".ndpi", ".mrxs", ".scn",     ".bif", ".vms",
-                                     ".vmu", ".czi",  ".avs",  ".svslide", ".dcm"};
-  return kSlides;
-}
-
-const Extensions& extensions_of(store::Kind kind) {
-  static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
-  static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5", ".pt"};
-  static const Extensions kSlides = [] {
-    Extensions all = kPictures;
-    all.insert(all.end(), slide_extensions().begin(), slide_extensions().end());
-    return all;
-  }();
-  switch (kind) {
-    case store::Kind::kFeatures:
-      return kFeatures;
-    case store::Kind::kTiles:
-      return kSlides;
-    default:
-      return kPictures;
-  }
-}
-
-const char* what_is_read(store::Kind kind) {
-  switch (kind) {
-    case store::Kind::kFeatures:
-      return "file of features (.npy .safetensors .h5 .hdf5 .pt)";
-    case store::Kind::kTiles:
-      return "slide (.tif .tiff .svs .ndpi .mrxs .scn .bif .vms .vmu .svslide .czi .avs .dcm "
-             ".jpg .jpeg .png)";
-    default:
-      return "picture (.jpg .jpeg .png .tif .tiff)";
-  }
-}
-
-// Of pictures, in formats that are not read.
-const Extensions& other_pictures() {
-  static const Extensions kOthers = {".avif", ".bmp", ".gif", ".heic", ".jp2",
-                                     ".jxl",  ".pgm", ".ppm", ".tga",  ".webp"};
-  return kOthers;
-}
-
-bool is_one_of(const Extensions& extensions, const fs::path& path) {
-  const std::string extension = to_lower(path.extension().string());
-  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
-}
-
-bool looks_like_picture(const fs::path& path) {
-  return is_one_of(other_pictures(), path) || is_one_of(slide_extensions(), path);
-}
-
-bool is_dicom(const fs::path& path) { return is_one_of({".dcm"}, path); }
-
 // Of a source without pictures, which has files of these extensions: "" or what to do.
 std::string slides_hint(store::Kind kind, const std::map<std::string, int64_t>& extensions) {
   const bool has_slides = std::any_of(extensions.begin(), extensions.end(), [](const auto& found) {
-    return is_one_of(slide_extensions(), "x" + found.first);
+    return is_slide("x" + found.first);
   });
   return kind == store::Kind::kImages && has_slides
              ? ": these are slides, which `dbps ingest --kind tiles` reads"
@@ -99,13 +43,11 @@ std::string slides_hint(store::Kind kind, const std::map<std::string, int64_t>& 
 // Beside slides, JPEGs and PNGs are their thumbnails, or what a .vms consists of.
 void leave_pictures_beside_slides(std::vector<fs::path>& found,
                                   std::map<std::string, int64_t>& passed_over) {
-  static const Extensions kPictures = {".jpg", ".jpeg", ".png"};
-  const auto is_picture = [](const fs::path& path) { return is_one_of(kPictures, path); };
-  if (std::all_of(found.begin(), found.end(), is_picture)) return;
+  if (std::all_of(found.begin(), found.end(), is_jpeg_or_png)) return;
   for (const fs::path& path : found) {
-    if (is_picture(path)) ++passed_over[to_lower(path.extension().string())];
+    if (is_jpeg_or_png(path)) ++passed_over[to_lower(path.extension().string())];
   }
-  std::erase_if(found, is_picture);
+  std::erase_if(found, is_jpeg_or_png);
 }
 
 // A DICOM slide is the files of one series, in one folder: the first stands for all of them. Where
@@ -331,18 +273,6 @@ store::Source describe_source(const fs::path& path) {
   source.bytes = static_cast<uint64_t>(status.st_size);
   source.mtime = status.st_mtime;
   return source;
-}
-
-bool has_source_extension(const fs::path& path, store::Kind kind) {
-  return is_one_of(extensions_of(kind), path);
-}
-
-std::string without_source_extension(const std::string& path) {
-  if (!has_source_extension(path, store::Kind::kTiles) &&  // those of pictures among them
-      !has_source_extension(path, store::Kind::kFeatures)) {
-    return path;
-  }
-  return path.substr(0, path.size() - fs::path(path).extension().string().size());
 }
 
 size_t SourceList::column(const std::string& name) {

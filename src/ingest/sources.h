@@ -56,9 +56,4 @@ std::string passed_over_text(const std::map<std::string, int64_t>& passed_over);
 // Path, size and time of change of a file; no hash yet. Throws DataError when it cannot be opened.
 store::Source describe_source(const std::filesystem::path& path);
 
-// Whether the extension is one that `kind` takes.
-bool has_source_extension(const std::filesystem::path& path, store::Kind kind);
-// Without an extension that any kind takes.
-std::string without_source_extension(const std::string& path);
-
 }  // namespace dbps::ingest

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "ingest/extensions.h"
 #include "store/manifest.h"
 #include "store/reader.h"
 
