@@ -117,7 +117,7 @@ void add_table(ingest::SourceList& sources, const CsvTable& table, AddTable add,
   });
   warn(unmatched.pictures, [&](int64_t count) { return counted(count, thing) + " without a row"; });
   warn(ingest::rows_that_stay(store, sources, table), [&](int64_t count) {
-    return fmt::format("says otherwise than {} for {}, which {}: edit that file",
+    return fmt::format("says otherwise than {} for {}, which {} (edit that file)",
                        ingest::labels_path(store).string(), counted(count, thing),
                        count == 1 ? "stays as it is" : "stay as they are");
   });
@@ -207,6 +207,13 @@ void run(Arguments& arguments, const Context& context) {
   tell(*summary, sources, {arguments.source, arguments.store, thing, arguments.strict}, context);
 }
 
+// CLI11's own says so with all digits of the largest number.
+std::string above_zero(const std::string& text) {
+  double value = 0;
+  const bool is_number = CLI::detail::lexical_cast(text, value);
+  return is_number && value > 0 ? "" : text + " is no number above 0";
+}
+
 void add_slide_options(CLI::App& app, Arguments& arguments) {
   ingest::IngestOptions& options = arguments.options;
   const auto add = [&](const std::string& name, auto& value, const std::string& help) {
@@ -217,15 +224,14 @@ void add_slide_options(CLI::App& app, Arguments& arguments) {
   add("--tile-size", options.tile_size, "Side of a tile, pixels")->capture_default_str();
   add("--overlap", options.tissue.overlap, "Pixels that neighbouring tiles share")
       ->capture_default_str();
-  add("--mpp", options.mpp, "Bring tiles to so many microns a pixel, e.g. 0.5")
-      ->check(CLI::PositiveNumber);
+  add("--mpp", options.mpp, "Bring tiles to so many microns a pixel, e.g. 0.5")->check(above_zero);
   add("--magnification", arguments.magnification, "The same: 20 is 0.5 microns a pixel")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero)
       ->excludes(app.get_option("--mpp"));
   add("--level", options.level, "Take the pixels of this level, whatever they measure [0]")
       ->check(CLI::NonNegativeNumber);
   add("--slide-mpp", options.slide_mpp, "Microns a pixel of slides that do not say")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero);
   add("--tissue-threshold", options.tissue.threshold,
       "Saturation that tissue exceeds, 0 .. 254; -1: Otsu's, slide by slide")
       ->capture_default_str();

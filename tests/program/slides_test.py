@@ -369,8 +369,9 @@ class Usage(SlidesTest):
         for options, word in ((("--mpp", 0.5, "--level", 1), "--level and --mpp"),
                               (("--overlap", 256), "--overlap 256 must lie below"),
                               (("--foreground", 1.5), "--foreground 1.5 lies outside"),
-                              (("--mpp", 0), "--mpp: "), (("--mpp", -1), "--mpp: "),
-                              (("--slide-mpp", 0), "--slide-mpp: "),
+                              (("--mpp", 0), "--mpp: 0 is no number above 0"),
+                              (("--mpp", -1), "--mpp: -1 is no number above 0"),
+                              (("--slide-mpp", 0), "--slide-mpp: 0 is no number above 0"),
                               (("--grey",), "leave them out with --kind tiles")):
             self.assertIn(word, self.ingest(slides, *options, code=64).err)
         self.assertIn("coarser than the 0.1 asked for",
