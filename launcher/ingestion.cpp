@@ -34,6 +34,9 @@ void print(const ingest::Summary& summary, const std::string& store, const std::
   for (size_t i = 0; i < std::min(kShown, summary.failed.size()); ++i) {
     log::warning("left out: {}", summary.failed[i].reason);
   }
+  if (summary.failed.size() > kShown) {
+    log::warning("left out: and {} more: {}/failed.csv", summary.failed.size() - kShown, store);
+  }
   fmt::print("{}: {}, {} read, {} stored, in {} ({:.3g} {}s/s)\n", store,
              counted(summary.kept, "new " + thing),
              format_bytes(static_cast<double>(summary.source_bytes)),

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "data/loader.h"
 #include "data/vectors.h"
@@ -66,6 +67,7 @@ void add_store(const fs::path& folder, const training::TrainedModel& trained,
 
 void add_files(const fs::path& path, store::Kind kind, std::vector<Input>& inputs) {
   const ingest::SourceList list = ingest::find_sources(path, kind);
+  for (const auto& folder : list.unread) log::warning("{}", ingest::unread_text(folder));
   for (const ingest::SourcePicture& found : list.pictures) {
     Input input{found.id, found.path, found.member};
     if (kind == store::Kind::kTiles) {

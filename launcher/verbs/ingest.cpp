@@ -12,6 +12,8 @@
 #include "base/progress.h"
 #include "base/split_csv.h"
 #include "base/text.h"
+#include "ingest/labels.h"
+#include "ingest/stored_sources.h"
 #include "launcher/ingestion.h"
 #include "launcher/verbs/verbs.h"
 
@@ -62,6 +64,7 @@ struct Arguments {
   bool strict = false;
   bool reference = false;
   double magnification = 0;
+  std::vector<const CLI::Option*> of_tiles;
 };
 
 const char* thing_of(store::Kind kind) {
@@ -79,6 +82,10 @@ void take_options(Arguments& arguments, const distributed::World* world) {
   ingest::IngestOptions& options = arguments.options;
   if (arguments.reference) throw ConfigError("ingest --reference is not yet supported");
   options.kind = store::kind_of(arguments.kind);
+  for (const CLI::Option* option : arguments.of_tiles) {
+    if (options.kind == store::Kind::kTiles || option->count() == 0) continue;
+    throw ConfigError(fmt::format("{} is for --kind tiles", option->get_name()));
+  }
   options.codec = store::codec_of(arguments.codec);
   if (options.kind == store::Kind::kFeatures &&
       (options.codec != store::Codec::kKeep || options.longest != 0)) {
@@ -93,18 +100,48 @@ void take_options(Arguments& arguments, const distributed::World* world) {
   }
 }
 
-void add_file(ingest::SourceList& sources, const std::string& file, const std::string& thing,
-              CsvTable (*read)(const fs::path&), bool speaks) {
-  if (file.empty()) return;
-  const ingest::Unmatched unmatched = ingest::add_columns(sources, read(file));
+using AddTable = ingest::Unmatched (*)(ingest::SourceList&, const CsvTable&);
+
+// Where `speaks`, warns of what has no effect.
+void add_table(ingest::SourceList& sources, const CsvTable& table, AddTable add,
+               const std::string& store, const std::string& thing, bool speaks) {
+  const ingest::Unmatched unmatched = add(sources, table);
   if (!speaks) return;
-  const auto warn = [&](const std::vector<std::string>& ids, const std::string& what) {
-    if (!ids.empty()) log::warning("{}: {}: {}", file, what, join_words(ids));
+  const auto warn = [&](const std::vector<std::string>& ids, const auto& what) {
+    if (ids.empty()) return;
+    log::warning("{}: {}: {}", table.path.string(), what(static_cast<int64_t>(ids.size())),
+                 join_words(ids));
   };
-  warn(unmatched.rows, counted(static_cast<int64_t>(unmatched.rows.size()), "row") + " without a " +
-                           thing + " of the source");
-  warn(unmatched.pictures,
-       counted(static_cast<int64_t>(unmatched.pictures.size()), thing) + " without a row");
+  warn(unmatched.rows, [&](int64_t count) {
+    return counted(count, "row") + " without a " + thing + " of the source";
+  });
+  warn(unmatched.pictures, [&](int64_t count) { return counted(count, thing) + " without a row"; });
+  warn(ingest::rows_that_stay(store, sources, table), [&](int64_t count) {
+    return fmt::format("says otherwise than {} for {}, which {} (edit that file)",
+                       ingest::labels_path(store).string(), counted(count, thing),
+                       count == 1 ? "stays as it is" : "stay as they are");
+  });
+}
+
+// Reads the store: on all ranks, before one of them writes into it.
+void match_store(ingest::SourceList& sources, const Arguments& arguments,
+                 distributed::World* world) {
+  const int jobs = arguments.options.jobs > 0 ? arguments.options.jobs : available_cores();
+  const std::vector<ingest::ReplacedSource> replaced =
+      ingest::match_store(sources, arguments.store, jobs);
+  if (world != nullptr) world->barrier();
+  if (replaced.empty() || (world != nullptr && world->rank() > 0)) return;
+  constexpr size_t kShown = 10;
+  for (size_t i = 0; i < std::min(kShown, replaced.size()); ++i) {
+    const auto& [id, path, made_from] = replaced[i];
+    log::warning("'{}' stays as it is in {}, but {} {}", id, arguments.store, path.string(),
+                 path == made_from ? "has changed since"
+                                   : fmt::format("is another file than {}", made_from));
+  }
+  log::warning(
+      "{} in the store, made from other files than these: the id counts; to take these, give "
+      "them other ids (a CSV with the columns id and path), or make a new store",
+      counted(static_cast<int64_t>(replaced.size()), "bag"));
 }
 
 // A store would be walked, and its files taken, when the same folder is ingested again.
@@ -149,8 +186,15 @@ void run(Arguments& arguments, const Context& context) {
   }
   refuse_store_inside(arguments);
   ingest::SourceList sources = ingest::find_sources(arguments.source, arguments.options.kind);
-  add_file(sources, arguments.labels, thing, read_csv, speaks);
-  add_file(sources, arguments.split, thing, read_split_csv, speaks);
+  match_store(sources, arguments, context.world);
+  if (!arguments.labels.empty()) {
+    add_table(sources, read_csv(arguments.labels), ingest::add_labels, arguments.store, thing,
+              speaks);
+  }
+  if (!arguments.split.empty()) {
+    add_table(sources, read_split_csv(arguments.split), ingest::add_columns, arguments.store, thing,
+              speaks);
+  }
   const auto count = static_cast<int64_t>(sources.pictures.size());
   log::info("{} in {}", counted(count, thing), arguments.source);
   if (speaks && !sources.passed_over.empty()) {
@@ -163,21 +207,31 @@ void run(Arguments& arguments, const Context& context) {
   tell(*summary, sources, {arguments.source, arguments.store, thing, arguments.strict}, context);
 }
 
+// CLI11's own says so with all digits of the largest number.
+std::string above_zero(const std::string& text) {
+  double value = 0;
+  const bool is_number = CLI::detail::lexical_cast(text, value);
+  return is_number && value > 0 ? "" : text + " is no number above 0";
+}
+
 void add_slide_options(CLI::App& app, Arguments& arguments) {
   ingest::IngestOptions& options = arguments.options;
   const auto add = [&](const std::string& name, auto& value, const std::string& help) {
-    return app.add_option(name, value, help)->group("With --kind tiles");
+    CLI::Option* option = app.add_option(name, value, help)->group("With --kind tiles");
+    arguments.of_tiles.push_back(option);
+    return option;
   };
   add("--tile-size", options.tile_size, "Side of a tile, pixels")->capture_default_str();
   add("--overlap", options.tissue.overlap, "Pixels that neighbouring tiles share")
       ->capture_default_str();
-  add("--mpp", options.mpp, "Bring tiles to so many microns a pixel, e.g. 0.5");
+  add("--mpp", options.mpp, "Bring tiles to so many microns a pixel, e.g. 0.5")->check(above_zero);
   add("--magnification", arguments.magnification, "The same: 20 is 0.5 microns a pixel")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero)
       ->excludes(app.get_option("--mpp"));
   add("--level", options.level, "Take the pixels of this level, whatever they measure [0]")
       ->check(CLI::NonNegativeNumber);
-  add("--slide-mpp", options.slide_mpp, "Microns a pixel of slides that do not say");
+  add("--slide-mpp", options.slide_mpp, "Microns a pixel of slides that do not say")
+      ->check(above_zero);
   add("--tissue-threshold", options.tissue.threshold,
       "Saturation that tissue exceeds, 0 .. 254; -1: Otsu's, slide by slide")
       ->capture_default_str();

@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "base/csv.h"
 #include "base/error.h"
@@ -39,17 +41,49 @@ struct Arguments {
   std::string picture;
 };
 
-// What labels.csv says, for the bags that are in the store; {} without the file. Patients, and a
-// column with many different values, are no classes, and only counted.
-json describe_labels(const store::Reader& reader) {
+// Of labels.csv the rows of bags that are in the store, and how many other rows it has.
+struct Labels {
+  CsvTable table;
+  std::vector<std::string> ids;  // of its rows
+  int64_t without_bag = 0;
+};
+
+Labels read_labels(const store::Reader& reader) {
+  Labels labels;
   const fs::path path = ingest::labels_path(reader.folder());
+  if (!fs::exists(path)) return labels;
+  labels.table = read_csv(path);
+  std::vector<CsvRow> all = std::move(labels.table.rows);
+  labels.table.rows.clear();
+  std::optional<size_t> key;
+  for (const char* name : {"id", "slide_id", "path"}) {
+    if (!key) key = labels.table.find_column(name);
+  }
+  for (CsvRow& row : all) {
+    const std::string name = key ? trim(row.fields[*key]) : "";
+    const std::string id = reader.find_bag(name) >= 0 ? name : without_extension(name);
+    if (reader.find_bag(id) < 0) {
+      ++labels.without_bag;
+      continue;
+    }
+    labels.ids.push_back(id);
+    labels.table.rows.push_back(std::move(row));
+  }
+  return labels;
+}
+
+bool is_id(const std::string& column) {
+  return column == "id" || column == "slide_id" || column == "path";
+}
+
+// {column: {class: bags}}; {} without the file. Patients, and a column with many different values,
+// are no classes, and only counted.
+json describe_labels(const CsvTable& table) {
   json columns = json::object();
-  if (!fs::exists(path)) return columns;
-  const CsvTable table = read_csv(path);
   constexpr size_t kMostClasses = 50;
   for (size_t c = 0; c < table.columns.size(); ++c) {
     const std::string& name = table.columns[c];
-    if (name.empty() || name == "id" || name == "slide_id" || name == "path") continue;
+    if (name.empty() || is_id(name)) continue;
     std::map<std::string, int64_t> count;
     for (const CsvRow& row : table.rows) {
       if (!trim(row.fields[c]).empty()) ++count[trim(row.fields[c])];
@@ -89,6 +123,7 @@ json describe_store(const store::Reader& reader) {
     bytes += reader.stored_bytes(i);
   }
   const store::Settings& settings = reader.settings();
+  const Labels labels = read_labels(reader);
   json result = {{"store", reader.folder().string()},
                  {"kind", store::kind_name(settings.kind)},
                  {"codec", store::codec_name(settings.codec)},
@@ -98,7 +133,8 @@ json describe_store(const store::Reader& reader) {
                  {"tiles", tiles},
                  {"bytes", bytes},
                  {"fingerprint", reader.fingerprint()},
-                 {"labels", describe_labels(reader)}};
+                 {"labels", describe_labels(labels.table)},
+                 {"rows_without_bag", labels.without_bag}};
   if (holds_vectors(reader)) {
     result["vectors"] = spread(counts);
     result["width"] = settings.channels;
@@ -177,25 +213,21 @@ void print_store(const json& store) {
       fmt::print("  {:20} {:8}\n", value, count.get<int64_t>());
     }
   }
+  if (const auto rows = store["rows_without_bag"].get<int64_t>(); rows > 0) {
+    fmt::print("labels.csv: {} without a bag\n", counted(rows, "row"));
+  }
   fmt::print("fingerprint {}\n", store["fingerprint"].get<std::string>());
 }
 
 json labels_of(const store::Reader& reader, const std::string& id) {
-  const fs::path path = ingest::labels_path(reader.folder());
+  const Labels labels = read_labels(reader);
   json values = json::object();
-  if (!fs::exists(path)) return values;
-  const CsvTable table = read_csv(path);
-  for (const char* key : {"id", "slide_id", "path"}) {
-    const auto column = table.find_column(key);
-    if (!column) continue;
-    for (const CsvRow& row : table.rows) {
-      const std::string name = trim(row.fields[*column]);
-      if (name != id && without_extension(name) != id) continue;
-      for (size_t c = 0; c < table.columns.size(); ++c) {
-        if (c != *column) values[table.columns[c]] = trim(row.fields[c]);
-      }
+  for (size_t i = 0; i < labels.ids.size(); ++i) {
+    if (labels.ids[i] != id) continue;
+    for (size_t c = 0; c < labels.table.columns.size(); ++c) {
+      const std::string& column = labels.table.columns[c];
+      if (!is_id(column)) values[column] = trim(labels.table.rows[i].fields[c]);
     }
-    break;
   }
   return values;
 }

@@ -16,6 +16,7 @@
 #include "ingest/demo_scale.h"
 #include "ingest/demo_slides.h"
 #include "ingest/ingest.h"
+#include "ingest/labels.h"
 #include "ingest/megapixel.h"
 #include "launcher/verbs/verbs.h"
 
@@ -183,7 +184,7 @@ void run(Arguments& arguments, const Context& context) {
   const fs::path source = arguments.is_megapixel ? pictures / "labels.csv" : pictures;
   ingest::SourceList sources = ingest::find_sources(source, ingest_options.kind);
   if (arguments.is_slides) {
-    ingest::add_columns(sources, read_csv(fs::path(arguments.folder) / "labels.csv"));
+    ingest::add_labels(sources, read_csv(fs::path(arguments.folder) / "labels.csv"));
   }
   const ingest::Summary summary = ingest::ingest(sources, store, ingest_options);
   if (context.json) {

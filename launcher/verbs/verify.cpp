@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -18,7 +19,8 @@ namespace {
 constexpr const char* kHelp = R"(Reads every byte of a store and checks every checksum.
 
 Says which bags are damaged and what they were made from. Repair: the same `dbps ingest SOURCE STORE`
-again makes what is damaged anew and keeps the rest. Exit code 65 when anything is damaged.
+again makes what is damaged anew and keeps the rest. Exit code 65 when anything is damaged
+or cannot be opened.
 
 Examples:
   dbps verify store/
@@ -44,9 +46,16 @@ nlohmann::json to_json(const store::Verification& verification) {
           {"damages", damages}};
 }
 
+int64_t num_damaged(const store::Verification& verification) {
+  return std::count_if(verification.damages.begin(), verification.damages.end(),
+                       [](const store::Damage& damage) { return damage.is_open; });
+}
+
 void print(const store::Verification& verification) {
   for (const store::Damage& damage : verification.damages) {
-    if (damage.bag.empty()) {
+    if (!damage.is_open) {
+      fmt::print("{}\n", damage.what);
+    } else if (damage.bag.empty()) {
       fmt::print("damaged: {} ({})\n", damage.file, damage.what);
     } else {
       fmt::print("damaged: {} in {} ({}); made from {}\n", damage.bag, damage.file, damage.what,
@@ -56,7 +65,9 @@ void print(const store::Verification& verification) {
   fmt::print("{}, {}, {}: {}\n", counted(verification.shards, "shard"),
              counted(verification.bags, "bag"),
              format_bytes(static_cast<double>(verification.bytes)),
-             verification.damages.empty() ? "every checksum holds" : "damaged");
+             verification.damages.empty()    ? "every checksum holds"
+             : num_damaged(verification) > 0 ? "damaged"
+                                             : "not all could be read");
 }
 
 void run(const Arguments& arguments, const Context& context) {
@@ -77,11 +88,15 @@ void run(const Arguments& arguments, const Context& context) {
   } else {
     print(verification);
   }
-  if (!verification.damages.empty()) {
-    throw DataError(fmt::format(
-        "{} is damaged in {}: run the same `dbps ingest SOURCE {}` again", arguments.store,
-        counted(static_cast<int64_t>(verification.damages.size()), "place"), arguments.store));
+  if (verification.damages.empty()) return;
+  const int64_t damaged = num_damaged(verification);
+  if (damaged > 0) {
+    throw DataError(fmt::format("{} is damaged in {}: run the same `dbps ingest SOURCE {}` again",
+                                arguments.store, counted(damaged, "place"), arguments.store));
   }
+  throw DataError(fmt::format("{} of {} cannot be opened: whether they are whole is not known",
+                              counted(static_cast<int64_t>(verification.damages.size()), "shard"),
+                              arguments.store));
 }
 
 }  // namespace

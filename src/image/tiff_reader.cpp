@@ -104,6 +104,11 @@ void TiffReader::require_readable() {
   if (sample_format != SAMPLEFORMAT_UINT && sample_format != SAMPLEFORMAT_VOID) {
     throw DataError(name_ + ": TIFF samples that are not unsigned whole numbers are not supported");
   }
+  const uint16_t compression = short_tag(TIFFTAG_COMPRESSION);
+  if (!TIFFIsCODECConfigured(compression)) {
+    throw DataError(name_ + ": TIFF of compression " + std::to_string(compression) +
+                    " is not supported");
+  }
   char reason[1024] = "";
   if (!TIFFRGBAImageOK(tiff(), reason)) {
     throw DataError(name_ + ": this kind of TIFF is not supported: " + reason);
@@ -111,7 +116,10 @@ void TiffReader::require_readable() {
 }
 
 void TiffReader::fail() {
-  fail_damaged(name_, "TIFF", is_damaged() ? message_ : "the pixels cannot be read");
+  std::string reason = is_damaged() ? message_ : "the pixels cannot be read";
+  // Some of libtiff's messages begin with the name.
+  if (reason.starts_with(name_ + ": ")) reason.erase(0, name_.size() + 2);
+  fail_damaged(name_, "TIFF", reason);
 }
 
 void TiffReader::note(const char* format, va_list arguments) {

@@ -119,6 +119,9 @@ struct Ingestion::State {
 
   Summary summarize() const {
     Summary summary;
+    for (const UnreadFolder& folder : sources.unread) {
+      summary.failed.push_back({"", folder.path, unread_text(folder)});
+    }
     for (size_t i = 0; i < outcomes.size(); ++i) {
       const Outcome& outcome = outcomes[i];
       const SourcePicture& picture = sources.pictures[i];

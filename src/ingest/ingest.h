@@ -28,7 +28,7 @@ struct Progress {
 using ProgressCallback = std::function<void(const Progress&)>;
 
 struct FailedSource {
-  std::string id;
+  std::string id;  // "": of a folder
   std::filesystem::path path;
   std::string reason;
 };
@@ -36,7 +36,7 @@ struct FailedSource {
 struct Summary {
   int64_t kept = 0;                  // new in the store
   int64_t skipped = 0;               // already there, and whole
-  std::vector<FailedSource> failed;  // in id order
+  std::vector<FailedSource> failed;  // folders that cannot be read, then sources in id order
   uint64_t source_bytes = 0;         // of the pictures kept
   uint64_t stored_bytes = 0;
   std::map<std::string, int64_t>

@@ -205,7 +205,7 @@ class SlideMaker final : public BagMaker {
     choice.threshold = fmt::to_string(mask.threshold);
     draw_mask(source.id, mask);
     draw_grid(source.id, thumbnail, choice);
-    require_tiles(choice.grid, source.id, name);
+    require_tiles(choice.grid, source.id, name, mask.is_grey);
     return choice;
   }
 
@@ -223,14 +223,18 @@ class SlideMaker final : public BagMaker {
     return choice;
   }
 
-  void require_tiles(const TileGrid& grid, const std::string& id, const std::string& name) const {
+  void require_tiles(const TileGrid& grid, const std::string& id, const std::string& name,
+                     bool is_grey) const {
     if (grid.columns * grid.rows == 0) {
       throw DataError(
           fmt::format("{}: smaller than one tile of {} x {} pixels", name, grid.side, grid.side));
     }
     if (grid.kept.empty()) {
-      throw DataError(fmt::format("{}: no tissue found{}", name,
-                                  draws_ ? "; look at " + picture_of(id, "mask").string() : ""));
+      throw DataError(fmt::format(
+          "{}: no tissue found{}{}", name,
+          is_grey ? ", which is told by its colour: the slide has none; --foreground 0 keeps all"
+                  : "",
+          draws_ ? "; look at " + picture_of(id, "mask").string() : ""));
     }
   }
 

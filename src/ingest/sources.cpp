@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image/slide.h"
+#include "ingest/extensions.h"
 #include "ingest/feature_file.h"
 
 namespace dbps::ingest {
@@ -29,60 +30,24 @@ std::string split_of_folder(const std::string& name) {
   return found == kNames.end() ? "" : found->second;
 }
 
-using Extensions = std::vector<std::string>;
-
-const Extensions& extensions_of(store::Kind kind) {
-  static const Extensions kPictures = {".jpg", ".jpeg", ".png", ".tif", ".tiff"};
-  static const Extensions kFeatures = {".npy", ".safetensors", ".h5", ".hdf5", ".pt"};
-  static const Extensions kSlides = {".tif", ".tiff", ".svs",  ".ndpi", ".mrxs", ".scn",
-                                     ".bif", ".vms",  ".vmu",  ".czi",  ".avs",  ".svslide",
-                                     ".dcm", ".jpg",  ".jpeg", ".png"};
-  switch (kind) {
-    case store::Kind::kFeatures:
-      return kFeatures;
-    case store::Kind::kTiles:
-      return kSlides;
-    default:
-      return kPictures;
-  }
+// Of a source without pictures, which has files of these extensions: "" or what to do.
+std::string slides_hint(store::Kind kind, const std::map<std::string, int64_t>& extensions) {
+  const bool has_slides = std::any_of(extensions.begin(), extensions.end(), [](const auto& found) {
+    return is_slide("x" + found.first);
+  });
+  return kind == store::Kind::kImages && has_slides
+             ? ": these are slides, which `dbps ingest --kind tiles` reads"
+             : "";
 }
-
-const char* what_is_read(store::Kind kind) {
-  switch (kind) {
-    case store::Kind::kFeatures:
-      return "file of features (.npy .safetensors .h5 .hdf5 .pt)";
-    case store::Kind::kTiles:
-      return "slide (.tif .tiff .svs .ndpi .mrxs .scn .bif .vms .vmu .svslide .czi .avs .dcm "
-             ".jpg .jpeg .png)";
-    default:
-      return "picture (.jpg .jpeg .png .tif .tiff)";
-  }
-}
-
-// Of pictures, in formats that are not read.
-const Extensions& other_pictures() {
-  static const Extensions kOthers = {".avif", ".bmp", ".dcm", ".gif", ".heic", ".jp2",
-                                     ".jxl",  ".pgm", ".ppm", ".tga", ".webp"};
-  return kOthers;
-}
-
-bool is_one_of(const Extensions& extensions, const fs::path& path) {
-  const std::string extension = to_lower(path.extension().string());
-  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
-}
-
-bool is_dicom(const fs::path& path) { return is_one_of({".dcm"}, path); }
 
 // Beside slides, JPEGs and PNGs are their thumbnails, or what a .vms consists of.
 void leave_pictures_beside_slides(std::vector<fs::path>& found,
                                   std::map<std::string, int64_t>& passed_over) {
-  static const Extensions kPictures = {".jpg", ".jpeg", ".png"};
-  const auto is_picture = [](const fs::path& path) { return is_one_of(kPictures, path); };
-  if (std::all_of(found.begin(), found.end(), is_picture)) return;
+  if (std::all_of(found.begin(), found.end(), is_jpeg_or_png)) return;
   for (const fs::path& path : found) {
-    if (is_picture(path)) ++passed_over[to_lower(path.extension().string())];
+    if (is_jpeg_or_png(path)) ++passed_over[to_lower(path.extension().string())];
   }
-  std::erase_if(found, is_picture);
+  std::erase_if(found, is_jpeg_or_png);
 }
 
 // A DICOM slide is the files of one series, in one folder: the first stands for all of them. Where
@@ -112,21 +77,46 @@ void keep_one_file_a_dicom_slide(const fs::path& folder, std::vector<fs::path>& 
   });
 }
 
-// Paths of pictures below a folder, relative to it, in order.
-std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
-                                     std::map<std::string, int64_t>& passed_over) {
+// What would be walked without end.
+bool is_link_upwards(const fs::path& folder) {
+  std::error_code error;
+  const fs::path target = fs::canonical(folder, error);
+  if (error || !fs::is_symlink(folder, error)) return false;
+  const fs::path around = fs::canonical(folder.parent_path(), error);
+  return std::mismatch(target.begin(), target.end(), around.begin(), around.end()).first ==
+         target.end();
+}
+
+// Whether it can be gone into. What cannot is noted.
+bool is_readable_folder(const fs::path& folder, std::vector<UnreadFolder>& unread) {
+  std::error_code error;
+  fs::directory_iterator(folder, error);
+  const bool upwards = !error && is_link_upwards(folder);
+  if (error || upwards) {
+    unread.push_back({folder, upwards ? "a link to a folder it lies in" : error.message()});
+  }
+  return !error && !upwards;
+}
+
+// Paths of pictures below a folder, relative to it, in order; what else is there goes into `list`.
+std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind, SourceList& list) {
   std::vector<fs::path> found;
   std::error_code error;
   fs::recursive_directory_iterator entries(folder, fs::directory_options::follow_directory_symlink,
                                            error);
   for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
-    const bool hidden = entries->path().filename().string().starts_with(".");
-    if (hidden && entries->is_directory()) entries.disable_recursion_pending();
-    if (hidden || entries->is_directory()) continue;
-    if (has_source_extension(entries->path(), kind)) {
-      found.push_back(entries->path().lexically_relative(folder));
-    } else if (kind != store::Kind::kFeatures && is_one_of(other_pictures(), entries->path())) {
-      ++passed_over[to_lower(entries->path().extension().string())];
+    const fs::path& path = entries->path();
+    const bool hidden = path.filename().string().starts_with(".");
+    std::error_code unknown;
+    if (entries->is_directory(unknown)) {
+      if (hidden || !is_readable_folder(path, list.unread)) entries.disable_recursion_pending();
+      continue;
+    }
+    if (hidden) continue;
+    if (has_source_extension(path, kind)) {
+      found.push_back(path.lexically_relative(folder));
+    } else if (kind != store::Kind::kFeatures && looks_like_picture(path)) {
+      ++list.passed_over[to_lower(path.extension().string())];
     }
   }
   if (error) {
@@ -134,9 +124,11 @@ std::vector<fs::path> pictures_below(const fs::path& folder, store::Kind kind,
         fmt::format("cannot read the folder {}: {}", folder.string(), error.message()));
   }
   std::sort(found.begin(), found.end());
+  std::sort(list.unread.begin(), list.unread.end(),
+            [](const UnreadFolder& a, const UnreadFolder& b) { return a.path < b.path; });
   if (kind == store::Kind::kTiles) {
-    leave_pictures_beside_slides(found, passed_over);
-    keep_one_file_a_dicom_slide(folder, found, passed_over);
+    leave_pictures_beside_slides(found, list.passed_over);
+    keep_one_file_a_dicom_slide(folder, found, list.passed_over);
   }
   return found;
 }
@@ -162,17 +154,20 @@ void set_ids(const std::vector<fs::path>& relative, const fs::path& folder,
 
 SourceList list_folder(const fs::path& folder, store::Kind kind) {
   SourceList list;
-  const std::vector<fs::path> relative = pictures_below(folder, kind, list.passed_over);
+  const std::vector<fs::path> relative = pictures_below(folder, kind, list);
   if (relative.empty()) {
     const std::string others = passed_over_text(list.passed_over);
-    throw ConfigError(fmt::format("{} holds no {}{}", folder.string(), what_is_read(kind),
-                                  others.empty() ? "" : ", but " + others));
+    throw ConfigError(
+        fmt::format("{} holds no {}{}{}{}", folder.string(), what_is_read(kind),
+                    others.empty() ? "" : ", but " + others, slides_hint(kind, list.passed_over),
+                    list.unread.empty() ? "" : "; " + unread_text(list.unread.front())));
   }
   const auto in_split = [](const fs::path& path) {
     return path.has_parent_path() && !split_of_folder(path.begin()->string()).empty();
   };
   const bool splits = std::all_of(relative.begin(), relative.end(), in_split);
   list.columns = {"label"};
+  list.labels_are_folders = true;
   if (splits) list.columns.push_back("split");
   for (const fs::path& path : relative) {
     std::vector<std::string> folders;
@@ -226,8 +221,9 @@ SourceList list_csv(const fs::path& csv) {
     const auto [first, is_new] = line_of.emplace(picture.id, row.line);
     if (!is_new) {
       throw DataError(fmt::format(
-          "{}: lines {} and {} would both be the bag '{}': add a column 'id' that tells them apart",
-          csv.string(), first->second, row.line, picture.id));
+          "{}: lines {} and {} would both be the bag '{}': {}", csv.string(), first->second,
+          row.line, picture.id,
+          id_column ? "give each an id of its own" : "add a column 'id' that tells them apart"));
     }
     for (const size_t i : kept) picture.values.push_back(trim(row.fields[i]));
     list.pictures.push_back(std::move(picture));
@@ -255,6 +251,7 @@ void name_members(SourceList& list, bool only_file) {
   }
   list.pictures = std::move(all);
   if (labels.empty()) return;
+  list.labels_are_folders = false;
   const size_t column = list.column("label");
   for (auto& [picture, label] : labels) list.pictures[picture].values[column] = std::move(label);
 }
@@ -276,18 +273,6 @@ store::Source describe_source(const fs::path& path) {
   source.bytes = static_cast<uint64_t>(status.st_size);
   source.mtime = status.st_mtime;
   return source;
-}
-
-bool has_source_extension(const fs::path& path, store::Kind kind) {
-  return is_one_of(extensions_of(kind), path);
-}
-
-std::string without_source_extension(const std::string& path) {
-  if (!has_source_extension(path, store::Kind::kTiles) &&  // those of pictures among them
-      !has_source_extension(path, store::Kind::kFeatures)) {
-    return path;
-  }
-  return path.substr(0, path.size() - fs::path(path).extension().string().size());
 }
 
 size_t SourceList::column(const std::string& name) {
@@ -312,15 +297,21 @@ SourceList find_sources(const fs::path& source, store::Kind kind) {
   } else if (has_source_extension(source, kind) || holds_patches(source, kind)) {
     only_file = true;
     list.columns = {"label"};
+    list.labels_are_folders = true;
     list.pictures.push_back({source.stem().string(), source, {""}});
   } else {
-    throw ConfigError(
-        fmt::format("{} is neither a folder, a CSV nor a {}", source.string(), what_is_read(kind)));
+    throw ConfigError(fmt::format("{} is neither a folder, a CSV nor a {}{}", source.string(),
+                                  what_is_read(kind),
+                                  slides_hint(kind, {{source.extension().string(), 1}})));
   }
   if (kind == store::Kind::kFeatures || holds_patches(source, kind)) name_members(list, only_file);
   std::sort(list.pictures.begin(), list.pictures.end(),
             [](const SourcePicture& a, const SourcePicture& b) { return a.id < b.id; });
   return list;
+}
+
+std::string unread_text(const UnreadFolder& folder) {
+  return fmt::format("cannot read the folder {}: {}", folder.path.string(), folder.reason);
 }
 
 std::string passed_over_text(const std::map<std::string, int64_t>& passed_over) {
@@ -329,43 +320,6 @@ std::string passed_over_text(const std::map<std::string, int64_t>& passed_over) 
     words.push_back(fmt::format("{} {}", count, extension));
   }
   return join_words(words);
-}
-
-Unmatched add_columns(SourceList& list, const CsvTable& table) {
-  std::optional<size_t> key;
-  for (const char* name : {"id", "slide_id", "path"}) {
-    if (!key) key = table.find_column(name);
-  }
-  if (!key) {
-    throw DataError(fmt::format("{} has no column 'id' (or slide_id, path)", table.path.string()));
-  }
-  std::map<std::string, SourcePicture*> by_id;
-  for (SourcePicture& picture : list.pictures) by_id[picture.id] = &picture;
-  std::map<size_t, size_t> places;
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    if (i != *key && !table.columns[i].empty()) places[i] = list.column(table.columns[i]);
-  }
-  std::map<const SourcePicture*, int> line_of;
-  Unmatched unmatched;
-  for (const CsvRow& row : table.rows) {
-    const std::string id = trim(row.fields[*key]);
-    auto found = by_id.find(id);
-    if (found == by_id.end()) found = by_id.find(without_extension(id));
-    if (found == by_id.end()) {
-      unmatched.rows.push_back(id);
-      continue;
-    }
-    const auto [first, is_new] = line_of.emplace(found->second, row.line);
-    if (!is_new) {
-      throw DataError(fmt::format("{}: lines {} and {} both speak of '{}'", table.path.string(),
-                                  first->second, row.line, found->first));
-    }
-    for (const auto& [from, to] : places) found->second->values[to] = trim(row.fields[from]);
-  }
-  for (const SourcePicture& picture : list.pictures) {
-    if (!line_of.contains(&picture)) unmatched.pictures.push_back(picture.id);
-  }
-  return unmatched;
 }
 
 }  // namespace dbps::ingest

@@ -21,11 +21,18 @@ struct SourcePicture {
   std::string member = {};          // of a file that holds many bags by name
 };
 
+struct UnreadFolder {
+  std::filesystem::path path;
+  std::string reason;
+};
+
 struct SourceList {
   std::vector<std::string> columns;     // of labels.csv beside the id: "label", "split", ...
   std::vector<SourcePicture> pictures;  // in id order
+  bool labels_are_folders = false;      // "label" has their names, or nothing
   // Of a folder: files that look like pictures of a format that is not read, by extension.
   std::map<std::string, int64_t> passed_over = {};
+  std::vector<UnreadFolder> unread = {};  // below it, which were passed over
 
   // The place of a column, made with empty values when it is not there.
   size_t column(const std::string& name);
@@ -41,25 +48,12 @@ struct SourceList {
 // CSV that is wrong; two rows with one id are named with both lines.
 SourceList find_sources(const std::filesystem::path& source,
                         store::Kind kind = store::Kind::kImages);
+// "cannot read the folder slides/siteB: Permission denied"
+std::string unread_text(const UnreadFolder& folder);
 // "2 .bmp and 1 .webp" of SourceList::passed_over.
 std::string passed_over_text(const std::map<std::string, int64_t>& passed_over);
 
-struct Unmatched {
-  std::vector<std::string> rows;      // of the CSV that name no picture of the list
-  std::vector<std::string> pictures;  // without a row
-};
-
-// Takes the columns of a CSV that names pictures by `id`, `slide_id` or `path` (extension
-// optional): they replace columns of the same name. Returns the ids that only one of the two has.
-// Throws DataError for a CSV without such a column, or with two rows for one picture.
-Unmatched add_columns(SourceList& list, const CsvTable& table);
-
 // Path, size and time of change of a file; no hash yet. Throws DataError when it cannot be opened.
 store::Source describe_source(const std::filesystem::path& path);
-
-// Whether the extension is one that `kind` takes.
-bool has_source_extension(const std::filesystem::path& path, store::Kind kind);
-// Without an extension that any kind takes.
-std::string without_source_extension(const std::string& path);
 
 }  // namespace dbps::ingest

@@ -118,6 +118,7 @@ TissueMask find_tissue(const image::Thumbnail& thumbnail, const store::TileSetti
   mask.height = thumbnail.image.height;
   mask.cell = thumbnail.cell;
   const Plane plane = smooth(saturation(thumbnail.image), mask.width, mask.height);
+  mask.is_grey = std::all_of(plane.begin(), plane.end(), [](uint8_t value) { return value == 0; });
   if (settings.threshold >= 0) {
     mask.threshold = settings.threshold;
   } else {

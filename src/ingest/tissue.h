@@ -21,6 +21,7 @@ struct TissueMask {
   int64_t width = 0;  // cells, as the thumbnail
   int64_t height = 0;
   double cell = 1;
+  bool is_grey = false;            // no cell has any saturation: nothing can be found
   int threshold = 0;               // saturation that tissue exceeds, 0 .. 255
   std::vector<uint8_t> is_tissue;  // 1 or 0, row-major
 

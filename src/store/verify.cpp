@@ -101,6 +101,12 @@ Verification check_shard(const fs::path& folder, const ShardEntry* listed, const
   result.shards = 1;
   result.bytes = file_bytes;
   try {
+    open_for_reading(path);
+  } catch (const DataError& failure) {
+    result.damages.push_back({name, "", "", failure.what(), /*is_open=*/false});
+    return result;
+  }
+  try {
     if (listed) check_frame(path, *listed);
     const Shard shard = read_shard(path);
     ShardCheck check(path, advance);

@@ -10,10 +10,11 @@
 namespace dbps::store {
 
 struct Damage {
-  std::string file;    // "shard-00000.h5" or "store.json"
-  std::string bag;     // "" when the whole file is concerned
-  std::string source;  // what to ingest again; "" when unknown
-  std::string what;    // "checksum", "missing", ...
+  std::string file;     // "shard-00000.h5" or "store.json"
+  std::string bag;      // "" when the whole file is concerned
+  std::string source;   // what to ingest again; "" when unknown
+  std::string what;     // "checksum", "missing", ...
+  bool is_open = true;  // false: the file could not be opened, and may be whole
 };
 
 struct Verification {

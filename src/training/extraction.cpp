@@ -18,6 +18,7 @@
 #include "training/precision.h"
 #include "training/preprocessing.h"
 #include "training/resolve.h"
+#include "training/slide_scale.h"
 
 namespace dbps::training {
 namespace {
@@ -109,7 +110,10 @@ struct Extractor::State {
       throw ConfigError(
           fmt::format("{} reads features: it has no encoder of pictures", source.path.string()));
     }
-    if (is_tiles()) forget_pictures(config);
+    if (is_tiles()) {
+      check_tiles();
+      forget_pictures(config);
+    }
     fit_store(config, store);
     encoder = &trained.model->encoder();
   }
@@ -131,6 +135,16 @@ struct Extractor::State {
     statistics.allocate();
     model::load_encoder(*own_encoder, weights);
     encoder = own_encoder.get();
+  }
+
+  // Of a model of pictures the encoder takes any.
+  void check_tiles() const {
+    check_seen(trained.slides, weights.string(), store);
+    if (!trained.slides || trained.slides->tile_size == store.settings().tile_size) return;
+    throw ConfigError(fmt::format(
+        "{} holds tiles of {} pixels, but {} is of {}: ingest the slides with --tile-size {}",
+        store.folder().string(), store.settings().tile_size, weights.string(),
+        trained.slides->tile_size, trained.slides->tile_size));
   }
 
   bool is_tiles() const { return store.settings().kind == store::Kind::kTiles; }

@@ -31,7 +31,8 @@ struct ExtractionOptions {
 class Extractor {
  public:
   // For one store, which it borrows. Collective. Throws ConfigError or DataError as
-  // load_trained_model does, and ConfigError for a store or a model of features.
+  // load_trained_model does, and ConfigError for a store or a model of features, or for tiles of
+  // another scale or size than the model has seen.
   Extractor(const ExtractionOptions& options, const store::Reader& store,
             distributed::World& world);
   ~Extractor();

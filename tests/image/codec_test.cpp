@@ -191,6 +191,19 @@ TEST(Decode, RefusesATiffWhoseJpegEndsEarly) {
   EXPECT_THAT(error_of(bytes), HasSubstr("damaged TIFF"));
 }
 
+TEST(Decode, RefusesATiffOfACompressionThatIsNotReadByItsNumber) {
+  std::vector<uint8_t> bytes = sample("jpeg.tif");
+  const std::vector<uint8_t> compression = {0x03, 0x01, 3, 0, 1, 0, 0, 0, 7, 0};
+  const auto entry =
+      std::search(bytes.begin(), bytes.end(), compression.begin(), compression.end());
+  ASSERT_NE(entry, bytes.end());
+  entry[8] = 33003 % 256;  // JPEG 2000, as Aperio writes it
+  entry[9] = 33003 / 256;
+  EXPECT_THAT(error_of(bytes),
+              testing::AllOf(HasSubstr("TIFF of compression 33003 is not supported"),
+                             testing::Not(HasSubstr("damaged"))));
+}
+
 TEST(Decode, FlippedBytesGiveAPictureOrADataError) {
   DecodeOptions options;
   options.max_pixels = 1e6;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "base/error.h"
@@ -157,6 +158,13 @@ TEST_F(SlideTest, RefusesWhatItCannotReadByName) {
   EXPECT_THAT(golden("turned6.tif"), HasSubstr("turned slides are not supported"));
   EXPECT_THAT(golden("turned6.jpg"), HasSubstr("turned slides are not supported"));
   EXPECT_THAT(golden("interlaced.png"), HasSubstr("without interlacing"));
+  // libtiff names the file itself in what it says of this one.
+  std::vector<uint8_t> cut = read_file(golden_folder() / "jpeg.tif");
+  std::fill(cut.begin() + 4, cut.begin() + 8, uint8_t{0x7f});  // where the directory begins
+  write_file_atomic(temp_.path() / "cut.tif", cut);
+  const std::string line = refusal(temp_.path() / "cut.tif");
+  EXPECT_THAT(line, HasSubstr("damaged TIFF: "));
+  EXPECT_EQ(line.rfind("cut.tif"), line.find("cut.tif")) << line;
   write_file_atomic(temp_.path() / "text.svs", std::string_view("no slide"));
   EXPECT_THAT(refusal(temp_.path() / "text.svs"), HasSubstr("text.svs: neither a slide"));
   write_file_atomic(temp_.path() / "none.tif", std::string_view());

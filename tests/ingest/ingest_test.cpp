@@ -8,12 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "image/codec.h"
 #include "ingest/labels.h"
+#include "ingest/stored_sources.h"
 #include "store/reader.h"
 #include "support/temp_folder.h"
 
@@ -23,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 image::Image picture(int64_t width, int64_t height, uint8_t value, int channels = 3) {
   image::Image image(width, height, channels);
@@ -135,6 +138,44 @@ TEST_F(IngestTest, ClashingNamesKeepTheirExtension) {
   EXPECT_THAT(ids(), ElementsAre("c/a.jpg", "c/a.png", "c/b.v2"));
 }
 
+TEST_F(IngestTest, AFileKeepsItsIdWhenAnotherOfItsStemComesOrGoes) {
+  add_picture("c/a.png");
+  run();
+  add_picture("c/a.jpg");
+  const auto run_again = [&] {
+    SourceList list = find_sources(source_);
+    EXPECT_THAT(match_store(list, store_, 2), IsEmpty());
+    return ingest(list, store_, {});
+  };
+  EXPECT_EQ(run_again().skipped, 1);
+  EXPECT_THAT(ids(), ElementsAre("c/a", "c/a.jpg"));
+  EXPECT_EQ(run_again().kept, 0);
+  fs::remove(source_ / "c/a.png");
+  EXPECT_EQ(run_again().kept, 0);
+  add_picture("c/a.png", 31, 10);  // another file of the old name
+  EXPECT_EQ(run_again().kept, 1);
+  EXPECT_THAT(ids(), ElementsAre("c/a", "c/a.jpg", "c/a.png"));
+}
+
+TEST_F(IngestTest, AReplacedFileIsNamed) {
+  for (const char* name : {"a.png", "b.png", "c.png", "d.png"}) add_picture(name);
+  run();
+  add_picture("a.png", 30, 30);                  // another size
+  add_picture("b.png", 20, 10, 90);              // another time and content
+  for (const char* name : {"b.png", "c.png"}) {  // c: another time alone
+    fs::last_write_time(source_ / name, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  }
+  ASSERT_EQ(fs::file_size(source_ / "b.png"), fs::file_size(source_ / "c.png"));
+  SourceList list = find_sources(source_);
+  std::vector<std::string> named;
+  for (const ReplacedSource& replaced : match_store(list, store_, 2)) {
+    named.push_back(replaced.id);
+    EXPECT_EQ(replaced.made_from, replaced.path);
+  }
+  EXPECT_THAT(named, ElementsAre("a", "b"));
+  EXPECT_EQ(list.pictures.size(), 4u);
+}
+
 TEST_F(IngestTest, CsvNamesPicturesAndCarriesColumns) {
   add_picture("x/1.png");
   add_picture("x/2.png");
@@ -155,24 +196,13 @@ TEST_F(IngestTest, AClashInACsvNamesBothLines) {
     FAIL() << "a clash was taken";
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), HasSubstr("lines 2 and 4"));
+    EXPECT_THAT(error.what(), HasSubstr("add a column 'id'"));
   }
+  write(csv, std::string("path,id\na.png,one\nb.png,one\n"));
+  EXPECT_THAT([&] { find_sources(csv); },
+              testing::ThrowsMessage<DataError>(HasSubstr("'one': give each an id of its own")));
   write(csv, std::string("path,id,label\na.png,one,x\na.jpg,two,z\n"));
   EXPECT_EQ(find_sources(csv).pictures[1].id, "two");
-}
-
-TEST_F(IngestTest, LabelsFromAnotherFile) {
-  add_picture("a.png");
-  add_picture("b.png");
-  SourceList list = find_sources(source_);
-  const Unmatched unmatched =
-      add_columns(list, parse_csv("slide_id,label,grade\na.png,x,2\nzzz,y,3\n", "l.csv"));
-  EXPECT_THAT(unmatched.rows, ElementsAre("zzz"));
-  EXPECT_THAT(unmatched.pictures, ElementsAre("b"));
-  EXPECT_THAT(list.columns, ElementsAre("label", "grade"));
-  EXPECT_THAT(list.pictures[0].values, ElementsAre("x", "2"));
-  EXPECT_THAT(list.pictures[1].values, ElementsAre("", ""));
-  EXPECT_THROW(add_columns(list, parse_csv("id,label\na,x\na.png,y\n", "l.csv")), DataError);
-  EXPECT_THROW(add_columns(list, parse_csv("name,label\na,x\n", "l.csv")), DataError);
 }
 
 TEST_F(IngestTest, BadSourcesAreNamedAndSkipped) {
@@ -196,6 +226,27 @@ TEST_F(IngestTest, BadSourcesAreNamedAndSkipped) {
   EXPECT_EQ(again.kept, 2);
   EXPECT_EQ(again.skipped, 1);
   EXPECT_FALSE(fs::exists(store_ / "failed.csv"));
+}
+
+TEST_F(IngestTest, AFolderThatCannotBeReadIsNamedAndTheOthersGoOn) {
+  for (const char* name : {"a/1.png", "b/2.png", "c/3.png"}) add_picture(name);
+  fs::create_directory_symlink("../..", source_ / "b" / "loop");
+  std::vector<std::string> wanted = {"a/1", "b/2", "c/3"};
+  fs::path unread = source_ / "b" / "loop";
+  if (::geteuid() != 0) {  // root may read all
+    fs::remove(unread);
+    unread = source_ / "b";
+    fs::permissions(unread, fs::perms::none);
+    wanted.erase(wanted.begin() + 1);
+  }
+  const Summary summary = run();
+  fs::permissions(source_ / "b", fs::perms::owner_all);
+  EXPECT_EQ(ids(), wanted);
+  ASSERT_EQ(summary.failed.size(), 1u);
+  EXPECT_EQ(summary.failed[0].path, unread);
+  const CsvTable failed = read_csv(store_ / "failed.csv");
+  ASSERT_EQ(failed.rows.size(), 1u);
+  EXPECT_THAT(failed.rows[0].fields[1], HasSubstr("cannot read the folder " + unread.string()));
 }
 
 TEST_F(IngestTest, NothingKeptMakesNoStore) {

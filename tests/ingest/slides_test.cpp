@@ -13,6 +13,7 @@
 #include "image/slide.h"
 #include "ingest/demo_slides.h"
 #include "ingest/ingest.h"
+#include "ingest/labels.h"
 #include "store/reader.h"
 #include "support/temp_folder.h"
 

@@ -361,6 +361,7 @@ class MapsTest(ProgramTest):
         for words in (["predict", self.model, coarse],
                       ["explain", self.trained, coarse, "--maps", self.work / "maps"],
                       ["eval", self.trained, "--set", f"data.store={coarse}"],
+                      ["extract", coarse, self.work / "vectors", "--model", self.model],
                       ["train", self.config, "--set", f"data.store={coarse}", "--set",
                        f"training.initial_weights={self.model}", "--set",
                        f"experiment.output={self.work}"]):
@@ -368,6 +369,13 @@ class MapsTest(ProgramTest):
             self.assertEqual(refused.code, 64, (words, refused.err))
             for word in (str(coarse), "2 microns", "of 1:", "--mpp 1"):
                 self.assertIn(word, refused.err)
+        large = self.work / "large"
+        made = run("ingest", self.slides, large, "--kind", "tiles", "--tile-size", 2 * TILE, "--mpp", 1)
+        self.assertEqual(made.code, 0, made.err)
+        refused = run("extract", large, self.work / "vectors", "--model", self.trained)
+        self.assertEqual(refused.code, 64, refused.err)
+        self.assertIn(f"--tile-size {TILE}", refused.err)
+        self.assertFalse((self.work / "vectors" / "store.json").exists())
         other = self.work / "other"
         named = self.work / "other.csv"
         named.write_text(f"id,path,label\nother,{self.slides / 'slide-000.tif'},normal\n")

@@ -110,6 +110,14 @@ def blotches(width, height, seed=0):
     return numpy.clip(picture.astype(int) + noise, 0, 255).astype(numpy.uint8)
 
 
+def run_as_other(*words):
+    """The program as somebody whom permissions hold for; skips the test where that cannot be."""
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        raise unittest.SkipTest("root may read all")
+    other = ["setpriv", "--reuid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+    return subprocess.run([*other, PROGRAM, *map(str, words)], capture_output=True, text=True)
+
+
 class SlidesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -298,6 +306,11 @@ class Usage(SlidesTest):
         self.assertEqual(told["tiles"], sum(len(bag.places) for bag in bags.values()))
         self.assertEqual((told["tile_size"], told["labels"]["label"]), (256, {"normal": 2,
                                                                              "tumor": 2}))
+        with open(store / "labels.csv", "a", encoding="utf-8") as file:
+            file.write("ghost,tumor,train,p\nslide-004.tif,tumor,train,p\n")
+        told = run("inspect", store)
+        self.assertIn("labels.csv: 2 rows without a bag", told.out)
+        self.assertRegex(told.out, r"tumor +2\n")
         picture = self.work / "bag.png"
         result = run("inspect", store, "--bag", "slide-002", "--picture", picture)
         self.assertEqual(result.code, 0, result.err)
@@ -356,11 +369,34 @@ class Usage(SlidesTest):
         for options, word in ((("--mpp", 0.5, "--level", 1), "--level and --mpp"),
                               (("--overlap", 256), "--overlap 256 must lie below"),
                               (("--foreground", 1.5), "--foreground 1.5 lies outside"),
+                              (("--mpp", 0), "--mpp: 0 is no number above 0"),
+                              (("--mpp", -1), "--mpp: -1 is no number above 0"),
+                              (("--slide-mpp", 0), "--slide-mpp: 0 is no number above 0"),
                               (("--grey",), "leave them out with --kind tiles")):
             self.assertIn(word, self.ingest(slides, *options, code=64).err)
         self.assertIn("coarser than the 0.1 asked for",
                       self.ingest(slides, "--mpp", 0.1, code=65).err)
         self.assertIn("it has no level 3, only 0 to 2", self.ingest(slides, "--level", 3, code=65).err)
+
+
+    def test_slides_ask_for_their_kind(self):
+        folder = self.work / "slides"
+        folder.mkdir()
+        shutil.copy(self.demo / "slides" / "slide-001.tif", folder / "a.tif")
+        for kind in ("images", "features"):
+            for option in ("--mpp", "--magnification", "--level", "--tile-size", "--overlap",
+                           "--foreground", "--tissue-threshold", "--specks", "--holes",
+                           "--slide-mpp", "--coords"):
+                value = folder if option == "--coords" else 1
+                result = run("ingest", folder, self.work / "store", "--kind", kind, option, value)
+                self.assertEqual(result.code, 64, option)
+                self.assertIn(f"{option} is for --kind tiles", result.err)
+        (folder / "a.tif").rename(folder / "a.svs")
+        for source in (folder, folder / "a.svs"):
+            result = run("ingest", source, self.work / "store")
+            self.assertEqual(result.code, 64)
+            self.assertIn("these are slides, which `dbps ingest --kind tiles` reads", result.err)
+        self.assertFalse((self.work / "store").exists())
 
 
 class BadInput(SlidesTest):
@@ -385,7 +421,8 @@ class BadInput(SlidesTest):
         (folder / "flipped.tif").write_bytes(flipped)
         (folder / "zero.tif").write_bytes(b"")
         (folder / "text.svs").write_text("no slide")
-        save("blank.tif", numpy.full((900, 900, 3), 240, numpy.uint8), **fine)
+        save("blank.tif", numpy.full((900, 900, 3), (240, 240, 238), numpy.uint8), **fine)
+        save("grey.tif", blotches(900, 900), "L", **fine)
         save("no_mpp.tif", colours)
         save("pixel.tif", numpy.zeros((1, 1, 3), numpy.uint8), **fine)
         save("deep.tif", numpy.zeros((600, 600), numpy.uint16), **fine)
@@ -402,6 +439,7 @@ class BadInput(SlidesTest):
             "truncated.tif": "damaged TIFF", "cut.svs": "cut.svs: ",
             "flipped.tif": "damaged JPEG", "zero.tif": "the file is empty",
             "text.svs": "neither a slide", "blank.tif": "no tissue found; look at",
+            "grey.tif": "--foreground 0 keeps all; look at",
             "no_mpp.tif": "how many microns a pixel", "pixel.tif": "smaller than one tile",
             "deep.tif": "16 bits a channel", "sixteen.png": "16 bits a channel",
             "turned.jpg": "turned.jpg: "}
@@ -433,11 +471,43 @@ class BadInput(SlidesTest):
             self.assertEqual(failed[name].count("\n"), 0)
         self.assertEqual(set(failed), set(reasons))
         self.assertIn(f"failed {len(reasons)} ", out)
+        self.assertEqual(err.count("left out: "), 10 + 1)
+        self.assertIn(f"left out: and {len(reasons) - 10} more: {self.work}/store/failed.csv", err)
         self.assertIn("CMYK", out)
         self.assertIn("1 row without a slide of the source: ghost", err)
         self.assertRegex(err, r"slides without a row: .*no_mpp")
         kept = {name for name, row in self.report().items() if row["outcome"] == "kept"}
         self.assertEqual(kept, {"good", "cmyk"} | ({"locked"} - {n[:-4] for n in reasons}))
+
+    def test_a_folder_without_permission_is_named_and_the_others_go_on(self):
+        for site in "abc":
+            (self.work / "slides" / site).mkdir(parents=True)
+            shutil.copy(self.demo / "slides" / "slide-001.tif", self.work / "slides" / site / "1.tif")
+        (self.work / "slides" / "b").chmod(0)
+        for path in (self.folder, self.work):
+            path.chmod(0o777)
+        ended = run_as_other("ingest", self.work / "slides", self.work / "store", "--kind", "tiles",
+                             "--strict")
+        (self.work / "slides" / "b").chmod(0o755)
+        self.assertEqual(ended.returncode, 65, ended.stderr)
+        line = f"cannot read the folder {self.work / 'slides' / 'b'}: Permission denied"
+        self.assertIn("left out: " + line, ended.stderr)
+        self.assertIn(line, (self.work / "store" / "failed.csv").read_text())
+        self.assertIn("kept 2, skipped 0 (in the store already), failed 1 ", ended.stdout)
+        self.assertEqual(set(Store(self.work / "store").bags), {"a/1", "c/1"})
+
+    def test_a_shard_without_permission_is_not_called_damaged(self):
+        self.ingest(self.demo / "slides")
+        shard = self.work / "store" / "shard-00000.h5"
+        for path in (self.folder, self.work):
+            path.chmod(0o777)
+        shard.chmod(0)
+        ended = run_as_other("verify", self.work / "store")
+        shard.chmod(0o644)
+        self.assertEqual(ended.returncode, 65)
+        self.assertIn(f"cannot open {shard}: Permission denied", ended.stdout)
+        self.assertIn("1 shard of", ended.stderr)
+        self.assertNotIn("damaged", ended.stdout + ended.stderr)
 
     def test_nothing_kept_ends_with_65(self):
         folder, _ = self.make()
@@ -457,6 +527,16 @@ class BadInput(SlidesTest):
         as_aperio(slide, folder / "a.svs")
         self.ingest(folder)
         self.assertEqual(set(Store(self.work / "store").bags), {"a.tif", "a.svs"})
+        one = self.work / "one"
+        one.mkdir()
+        shutil.copy(slide, one / "b.tif")
+        self.ingest(one, store="grown")
+        as_aperio(slide, one / "b.svs")
+        labels = self.work / "labels.csv"
+        labels.write_text("id,label\nb,old\nb.svs,new\n")
+        more = self.ingest(one, "--labels", labels, store="grown", ranks=2)
+        self.assertIn("kept 1, skipped 1", more.out)
+        self.assertEqual(set(Store(self.work / "grown").bags), {"b", "b.svs"})
         (folder / "a.png").write_bytes(b"its thumbnail")
         again = self.ingest(folder)
         self.assertIn("kept 0, skipped 2", again.out)
@@ -465,6 +545,21 @@ class BadInput(SlidesTest):
         result = run("ingest", table, self.work / "other", "--kind", "tiles")
         self.assertEqual(result.code, 65)
         self.assertIn("lines 2 and 3 would both be the bag 'one'", result.err)
+
+    def test_a_slide_that_was_replaced_is_named_and_stays(self):
+        folder = self.work / "slides"
+        folder.mkdir()
+        shutil.copy(self.demo / "slides" / "slide-001.tif", folder / "a.tif")
+        self.ingest(folder)
+        self.assertNotIn("stays as it is", self.ingest(folder).err)
+        before = Store(self.work / "store").bags["a"].encoded
+        shutil.copy(self.demo / "slides" / "slide-002.tif", folder / "a.tif")
+        again = self.ingest(folder, ranks=2)
+        self.assertIn("kept 0, skipped 1", again.out)
+        line = f"'a' stays as it is in {self.work / 'store'}, but {folder / 'a.tif'} has changed since"
+        self.assertEqual(again.err.count(line), 1)
+        self.assertIn("the id counts", again.err)
+        self.assertEqual(Store(self.work / "store").bags["a"].encoded, before)
 
     def test_pictures_stay_in_the_store_where_an_id_climbs(self):
         (self.work / "lists").mkdir()
@@ -475,6 +570,12 @@ class BadInput(SlidesTest):
         self.assertEqual(set(Store(self.work / "store").bags), {"../s"})
         self.assertTrue((self.work / "store" / "slides" / "up" / "s-mask.png").exists())
         self.assertFalse((self.work / "store" / "s-mask.png").exists())
+
+    def test_a_grey_slide_is_kept_whole_where_asked_for(self):
+        Image.fromarray(blotches(900, 900)).convert("L").save(self.work / "a.tif", dpi=(25400, 25400))
+        self.assertIn("the slide has none", self.ingest(self.work / "a.tif", code=65).err)
+        self.ingest(self.work / "a.tif", "--foreground", 0, store="all")
+        self.assertEqual(len(Store(self.work / "all").bags["a"].places), 9)
 
     def test_mpp_of_a_row(self):
         Image.fromarray(blotches(900, 900)).save(self.work / "a.png")

@@ -67,7 +67,12 @@ TEST_F(DamageTest, AShardThatIsCutShortWhileItIsMappedIsNamed) {
     ::raise(SIGBUS);
   };
   make_store(temp_.path() / "again", pictures_);
+  // It goes where it went before: AddressSanitizer has a handler of its own.
+#ifdef __SANITIZE_ADDRESS__
+  EXPECT_EXIT(sent_another(), testing::ExitedWithCode(1), "AddressSanitizer: BUS");
+#else
   EXPECT_EXIT(sent_another(), testing::KilledBySignal(SIGBUS), "^$");
+#endif
 }
 
 TEST(StoreTest, NothingButShardsAndStoreJsonIsLeft) {
