@@ -82,9 +82,7 @@ void run_eval(const Options& options, Context& context) {
   trained.config->data.placement = data::StorePlacement::kShared;
   const data::Dataset dataset(trained.config->data, training::task_columns(*trained.config));
   training::match_store(*trained.config, dataset);
-  for (int64_t i = 0; i < dataset.num_stores(); ++i) {
-    training::check_seen(trained.slides, trained.weights.string(), dataset.store(i));
-  }
+  training::check_seen(trained.slides, trained.weights.string(), dataset);
   const std::vector<int64_t>& pictures = dataset.of_split(split_of(options.split));
   if (pictures.empty()) {
     throw ConfigError(

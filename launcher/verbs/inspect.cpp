@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "base/csv.h"
@@ -55,10 +54,7 @@ Labels read_labels(const store::Reader& reader) {
   labels.table = read_csv(path);
   std::vector<CsvRow> all = std::move(labels.table.rows);
   labels.table.rows.clear();
-  std::optional<size_t> key;
-  for (const char* name : {"id", "slide_id", "path"}) {
-    if (!key) key = labels.table.find_column(name);
-  }
+  const auto key = labels.table.find_any({"id", "slide_id", "path"});
   for (CsvRow& row : all) {
     const std::string name = key ? trim(row.fields[*key]) : "";
     const std::string id = reader.find_bag(name) >= 0 ? name : without_extension(name);

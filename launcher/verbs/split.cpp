@@ -43,13 +43,6 @@ struct Arguments {
   bool force = false;
 };
 
-std::optional<size_t> any_column(const CsvTable& table, std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    if (const auto column = table.find_column(name)) return column;
-  }
-  return std::nullopt;
-}
-
 size_t label_column(const CsvTable& table, const std::string& wanted) {
   if (const auto column = table.find_column(wanted.empty() ? "label" : wanted)) return *column;
   if (!wanted.empty()) {
@@ -72,9 +65,9 @@ std::vector<ingest::LabelledPicture> read_pictures(const Arguments& arguments) {
   const store::Reader reader(arguments.store);
   const CsvTable table = read_csv(arguments.labels.empty() ? ingest::labels_path(arguments.store)
                                                            : fs::path(arguments.labels));
-  const auto id = any_column(table, {"id", "slide_id", "path"});
+  const auto id = table.find_any({"id", "slide_id", "path"});
   if (!id) throw DataError(fmt::format("{} has no column 'id'", table.path.string()));
-  const auto patient = any_column(table, {"patient", "case_id"});
+  const auto patient = table.find_any({"patient", "case_id"});
   const size_t label = label_column(table, arguments.column);
   std::vector<ingest::LabelledPicture> pictures;
   std::map<std::string, int> line_of;

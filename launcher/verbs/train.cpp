@@ -48,9 +48,8 @@ void add_train(CLI::App& app, Context& context) {
       "A run's metrics.jsonl has a line a step; device_bytes_peak is the most bytes that tensors\n"
       "took in that step: on a GPU, or on the CPU those of the training's own thread; bytes what\n"
       "was read of the store, how much of that from copies on the nodes' own disks\n"
-      "(data.placement = \"staged\"), what ranks gave into sums of chosen patches over their "
-      "patch\n"
-      "groups (exchanged), and what each rank gives into sums over all.");
+      "(data.placement = \"staged\"), what ranks gave into sums of chosen patches over their\n"
+      "patch groups (exchanged), and what each rank gives into sums over all.");
   app.callback([options, &context] {
     training::TrainRequest& request = options->request;
     request.config = config::load(options->config, options->set);

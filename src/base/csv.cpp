@@ -91,6 +91,13 @@ std::optional<size_t> CsvTable::find_column(std::string_view name) const {
   return static_cast<size_t>(found - columns.begin());
 }
 
+std::optional<size_t> CsvTable::find_any(std::initializer_list<std::string_view> names) const {
+  for (const std::string_view name : names) {
+    if (const auto column = find_column(name)) return column;
+  }
+  return std::nullopt;
+}
+
 CsvTable parse_csv(std::string_view text, const std::filesystem::path& path) {
   CsvTable table;
   table.path = path;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@ struct CsvTable {
   std::vector<CsvRow> rows;
 
   std::optional<size_t> find_column(std::string_view name) const;
+  // Of the first of `names` that there is.
+  std::optional<size_t> find_any(std::initializer_list<std::string_view> names) const;
 };
 
 // With a header line. Throws DataError with file and line for a row with more fields than columns,

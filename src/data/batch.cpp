@@ -80,11 +80,13 @@ std::vector<int64_t> slots_of(const HostBatch& batch) {
 
 }  // namespace
 
+std::pair<int64_t, int64_t> HostBatch::own_part(int64_t bag) const {
+  return share.of(bags[bag].index, bags[bag].grid_columns * bags[bag].grid_rows);
+}
+
 std::vector<std::pair<int64_t, int64_t>> HostBatch::own_parts() const {
   std::vector<std::pair<int64_t, int64_t>> parts;
-  for (const HostBag& bag : bags) {
-    parts.push_back(share.of(bag.index, bag.grid_columns * bag.grid_rows));
-  }
+  for (int64_t bag = 0; bag < std::ssize(bags); ++bag) parts.push_back(own_part(bag));
   return parts;
 }
 

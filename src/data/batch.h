@@ -58,8 +58,9 @@ struct HostBatch {
   int64_t bytes_read = 0;
   int64_t bytes_copied = 0;  // pixels copied out of decoded pictures
 
-  // Of each bag, which of its rows this rank scans: [first, last), counted in the bag.
-  std::vector<std::pair<int64_t, int64_t>> own_parts() const;
+  // Which of a bag's rows this rank scans: [first, last), counted in the bag.
+  std::pair<int64_t, int64_t> own_part(int64_t bag) const;
+  std::vector<std::pair<int64_t, int64_t>> own_parts() const;  // of each bag
 };
 
 // The sum of a tensor over the ranks that share a batch; of double or int64.

@@ -202,8 +202,8 @@ PictureCost fill_tiles(const LoaderOptions& options, Filling& filling, size_t sl
   if (batch.jitter.empty() || options.augment.jitter_per == JitterPer::kPatch) return cost;
   const auto start = Clock::now();
   Jitter& jitter = batch.jitter[slot];
-  const std::vector<double> greys =
-      batch.tiles->reader().greys(slot, jitter, batch.own_parts()[slot], encoded);
+  const std::vector<double> greys = batch.tiles->reader().greys(
+      slot, jitter, batch.own_part(static_cast<int64_t>(slot)), encoded);
   if (batch.greys.defined()) {
     std::copy(greys.begin(), greys.end(), batch.greys[slot].data_ptr<double>());
   } else {
@@ -243,9 +243,9 @@ int64_t batch_bytes(const Dataset& dataset, const std::vector<int64_t>& pictures
   if (dataset.kind() == store::Kind::kTiles) return bytes;  // TileStream bounds its own
   for (const int64_t picture : pictures) {
     const PatchCount count = count_patches(dataset, picture, options);
-    const bool whole = dataset.kind() == store::Kind::kImages || count.kept == 0;
+    const bool whole = dataset.kind() == store::Kind::kImages;
     const int64_t held = whole ? count.kept : options.share.most_of(count.kept, count.all);
-    bytes += whole ? count.bytes : count.bytes / count.kept * held;
+    if (held > 0) bytes += count.bytes / count.kept * held;
   }
   return bytes;
 }

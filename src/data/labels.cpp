@@ -55,13 +55,6 @@ float class_index(const TaskColumn& task, const std::string& name, const std::st
                               join_words(task.classes)));
 }
 
-std::optional<size_t> find_any(const CsvTable& table, std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    if (const auto column = table.find_column(name)) return column;
-  }
-  return {};
-}
-
 }  // namespace
 
 int64_t PictureIds::find(const std::string& id) const {
@@ -75,7 +68,7 @@ std::string place_in(const CsvTable& table, const CsvRow& row) {
 }
 
 size_t find_id_column(const CsvTable& table) {
-  if (const auto column = find_any(table, {"id", "slide_id", "path"})) return *column;
+  if (const auto column = table.find_any({"id", "slide_id", "path"})) return *column;
   throw DataError(fmt::format(
       "{} has no column id (or slide_id, or path) that says which picture a row is about; its "
       "columns are {}",
@@ -86,7 +79,7 @@ std::vector<LabelRow> read_labels(const std::filesystem::path& path,
                                   const std::vector<TaskColumn>& tasks) {
   const CsvTable table = read_csv(path);
   const size_t id = find_id_column(table);
-  const auto patient = find_any(table, {"patient", "case_id"});
+  const auto patient = table.find_any({"patient", "case_id"});
   const auto split_column = table.find_column("split");
   std::vector<size_t> columns;
   for (const TaskColumn& task : tasks) {

@@ -58,10 +58,12 @@ void read_part(const store::Reader& store, int64_t part, std::span<const int64_t
 }
 
 // Of the batch's pixels, those of the bags before `slot`.
-int64_t rows_before(const HostBatch& batch, size_t slot) {
-  const auto parts = batch.own_parts();
+int64_t rows_before(const HostBatch& batch, int64_t slot) {
   int64_t rows = 0;
-  for (size_t bag = 0; bag < slot; ++bag) rows += parts[bag].second - parts[bag].first;
+  for (int64_t bag = 0; bag < slot; ++bag) {
+    const auto [first, last] = batch.own_part(bag);
+    rows += last - first;
+  }
   return rows;
 }
 
@@ -84,13 +86,13 @@ HostBatch make_vector_batch(std::vector<HostBag> bags, int64_t width, bool pin_m
     batch.offsets.push_back(batch.offsets.back() + static_cast<int64_t>(bag.index.size()));
   }
   batch.bags = std::move(bags);
-  batch.pixels = at::empty({rows_before(batch, batch.bags.size()), width},
+  batch.pixels = at::empty({rows_before(batch, std::ssize(batch.bags)), width},
                            at::TensorOptions().pinned_memory(pin_memory).dtype(at::kFloat));
   return batch;
 }
 
 int64_t read_vectors(const store::Reader& store, int64_t bag, HostBatch& batch, int64_t slot) {
-  const auto [from, to] = batch.own_parts()[slot];
+  const auto [from, to] = batch.own_part(slot);
   const std::span kept = std::span(batch.bags[slot].index).subspan(from, to - from);
   float* out = batch.pixels.data_ptr<float>() + rows_before(batch, slot) * batch.pixels.size(1);
   const WholeBag whole(store, bag);

@@ -18,9 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 size_t id_column(const CsvTable& table, const char* remedy = "") {
-  for (const char* name : {"id", "slide_id", "path"}) {
-    if (const auto column = table.find_column(name)) return *column;
-  }
+  if (const auto column = table.find_any({"id", "slide_id", "path"})) return *column;
   throw DataError(
       fmt::format("{} has no column 'id' (or slide_id, path){}", table.path.string(), remedy));
 }

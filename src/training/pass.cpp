@@ -57,9 +57,12 @@ Pass::Pass(model::Model& model, const selection::SelectionOptions& options, Comp
 
 void Pass::refresh() { scan_encoder_->refresh(); }
 
+data::SumOverRanks Pass::sum_over_group() const {
+  return [over = group_](const at::Tensor& own) { return distributed::sum(*over, own); };
+}
+
 void Pass::join(data::HostBatch& batch) {
-  if (group_ == nullptr) return;
-  data::join(batch, [&](const at::Tensor& own) { return distributed::sum(*group_, own); });
+  if (group_ != nullptr) data::join(batch, sum_over_group());
 }
 
 selection::Selection Pass::select(const data::HostBatch& batch, const data::DevicePatches& patches,
@@ -97,7 +100,7 @@ at::Tensor Pass::own_share(const data::DevicePatches& patches, const std::vector
   return patches.gather_together(rows, group.first_row(), group.own_rows(),
                                  [&](const at::Tensor& words) {
                                    bytes_exchanged_ += static_cast<int64_t>(words.nbytes());
-                                   return distributed::sum(*group_, words);
+                                   return sum_over_group()(words);
                                  });
 }
 
@@ -111,7 +114,7 @@ model::Ragged Pass::embed_salient(const data::DevicePatches& patches, std::vecto
   auto group = std::make_shared<model::RowGroup>();
   group->rows = row_shares(static_cast<int64_t>(rows.size()), group_->size());
   group->member = group_->rank();
-  group->sum = [over = group_](const at::Tensor& own) { return distributed::sum(*over, own); };
+  group->sum = sum_over_group();
   encoding.group = group;
   const at::Tensor own = own_share(patches, rows, *group);
   return {join_rows(model_.encoder().embed(own, encoding), *group), std::move(offsets)};

@@ -58,6 +58,7 @@ class Pass {
                        const selection::Selection& selection, const model::Forward& forward);
 
  private:
+  data::SumOverRanks sum_over_group() const;
   // Of the salient rows those that this rank embeds.
   at::Tensor own_share(const data::DevicePatches& patches, const std::vector<int64_t>& rows,
                        const model::RowGroup& group);

@@ -108,6 +108,11 @@ void check_seen(const std::optional<store::Settings>& seen, const std::string& m
   }
 }
 
+void check_seen(const std::optional<store::Settings>& seen, const std::string& model,
+                const data::Dataset& dataset) {
+  for (int64_t i = 0; i < dataset.num_stores(); ++i) check_seen(seen, model, dataset.store(i));
+}
+
 void write_slides(const std::optional<store::Settings>& slides,
                   std::map<std::string, std::string>& metadata) {
   if (slides) metadata[kKey] = store::settings_to_text(*slides);

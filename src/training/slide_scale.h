@@ -24,6 +24,9 @@ std::optional<store::Settings> slides_of(const data::Dataset& dataset);
 // a warning.
 void check_seen(const std::optional<store::Settings>& seen, const std::string& model,
                 const store::Reader& store);
+// Of all its stores.
+void check_seen(const std::optional<store::Settings>& seen, const std::string& model,
+                const data::Dataset& dataset);
 
 // As metadata of a model's file: a key of its own, absent for pictures. Throws DataError naming
 // `path`.

@@ -85,10 +85,8 @@ Trainer::Trainer(const Session& session)
   const config::Config& config = session.config;
   if (!config.training.initial_weights.empty()) {
     const std::string& file = config.training.initial_weights;
-    const auto seen = load_initial_weights(model_, file, config.training.reset_heads);
-    for (int64_t i = 0; i < session.dataset.num_stores(); ++i) {
-      check_seen(seen, file, session.dataset.store(i));
-    }
+    check_seen(load_initial_weights(model_, file, config.training.reset_heads), file,
+               session.dataset);
   }
   optimizer_ = optimization::make_optimizer(config.optimizer, parameter_groups(model_, config));
   step_ =
